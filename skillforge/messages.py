@@ -1,0 +1,161 @@
+"""What every provider speaks: messages with content parts, a request, a completion, usage and cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant", "tool"]
+StopReason = Literal["stop", "length", "tool_calls", "refusal", "content_filter"]
+
+
+class Value(BaseModel):
+    """Base of all value objects: frozen, unknown keys are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Value):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Media(Value):
+    """An image or document part. Part of the format from the start; no provider executes it yet."""
+
+    type: Literal["image", "document"]
+    media_type: str
+    data: str = ""  # base64
+    url: str = ""
+
+
+class ToolCall(Value):
+    type: Literal["tool_call"] = "tool_call"
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolResult(Value):
+    type: Literal["tool_result"] = "tool_result"
+    id: str
+    content: Any
+    is_error: bool = False
+
+
+Part = Annotated[Text | Media | ToolCall | ToolResult, Field(discriminator="type")]
+
+
+class Message(Value):
+    """One turn. ``text`` joins its text parts; ``tool_calls`` lists what it asks for."""
+
+    role: Role
+    content: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, role: Role, text: str) -> Message:
+        return cls(role=role, content=(Text(text=text),))
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.content if isinstance(part, Text))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        return tuple(part for part in self.content if isinstance(part, ToolCall))
+
+
+class Tool(Value):
+    """A tool a model may call: ``parameters`` is a JSON Schema object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any]
+    effect: Literal["read", "write"] = "read"
+
+
+class RequestKey(Value):
+    """Which question a request asks, whatever its wording: recordings match on it.
+
+    ``role`` is what the model is asked to do (``solve``, ``author``, ``run``, …), ``task`` the task sentence,
+    ``input`` the JSON input it is asked about.
+    """
+
+    role: str
+    task: str
+    input: Any
+
+
+class Request(Value):
+    """One model call. Unset optional fields leave the provider's own default.
+
+    ``output_schema`` asks for one JSON object of that schema, in the provider's own way; the answer is validated by the
+    caller whatever the provider promised. ``timeout_s`` bounds the whole call in seconds.
+    """
+
+    messages: tuple[Message, ...]
+    key: RequestKey
+    output_schema: dict[str, Any] | None = None
+    tools: tuple[Tool, ...] = ()
+    max_output_tokens: int = 1024
+    temperature: float | None = None
+    logprobs: bool = False
+    timeout_s: float = 600.0
+
+
+class Usage(Value):
+    """Tokens of one call. ``None`` is unknown, never zero. ``input_tokens`` counts everything sent, cached or not."""
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=_plus(self.input_tokens, other.input_tokens),
+            cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
+            output_tokens=_plus(self.output_tokens, other.output_tokens),
+            estimated=self.estimated or other.estimated,
+        )
+
+
+class Cost(Value):
+    """US dollars of one or more calls. ``usd`` of ``None`` is unknown; ``basis`` names the price used."""
+
+    usd: float | None = None
+    estimated: bool = False
+    basis: str = ""
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            usd=None if self.usd is None or other.usd is None else self.usd + other.usd,
+            estimated=self.estimated or other.estimated,
+            basis=self.basis or other.basis,
+        )
+
+
+class TokenLogprob(Value):
+    token: str
+    logprob: float
+
+
+class Completion(Value):
+    """A model's answer. ``model`` is what the provider resolved; ``latency_s`` is seconds, ``None`` if unknown."""
+
+    message: Message
+    stop: StopReason
+    model: str
+    usage: Usage = Usage()
+    cost: Cost = Cost()
+    latency_s: float | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        return self.message.text
+
+
+def _plus(left: int | None, right: int | None) -> int | None:
+    return None if left is None or right is None else left + right

@@ -29,9 +29,9 @@ class Case(Value):
 class Decision(Value):
     """The rule, declared before anything runs.
 
-    ``metric``: ``exact`` (the whole output equals ``expected``), ``fields`` (mean over the fields), or a JSON pointer such
-    as ``/queue`` (that field equals). ``margin``: how much worse than the teacher is still acceptable (0.05 = 5 points).
-    ``alpha``: one-sided error of the bound.
+    ``metric``: ``exact`` (the whole output equals ``expected``), ``fields`` (mean over the fields), or a JSON pointer
+    such as ``/queue`` (that field equals). ``margin``: how much worse than the teacher is still acceptable (0.05 = 5
+    points). ``alpha``: one-sided error of the bound. ``power``: of the forecast of how many cases would decide.
     """
 
     metric: str = Field(default="exact", pattern=r"^(exact|fields|/.+)$")

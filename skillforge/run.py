@@ -10,8 +10,8 @@ from skillforge.messages import Cost, Usage, Value
 
 AttemptKind = Literal["student", "repair"]
 
-# ok: valid output, every check passed or only warned. failed: the output stayed wrong. escalated: a check or limit says a
-# stronger model should answer. error: no answer came (infrastructure), which is never scored as a wrong answer.
+# ok: valid output, every check passed or only warned. failed: the output stayed wrong. escalated: a check or limit says
+# a stronger model should answer. error: no answer came (infrastructure), which is never scored as a wrong answer.
 RunStatus = Literal["ok", "failed", "escalated", "error"]
 
 
@@ -43,8 +43,8 @@ class Attempt(Value):
 class Run(Value):
     """The typed result of executing a skill once.
 
-    ``output`` is the parsed output (a dict, or a string for text skills), ``None`` when there is none. ``reason`` says in
-    one line why the status is not ``ok``. ``usage``, ``cost`` and ``latency_s`` (seconds) are sums over the attempts.
+    ``output`` is the parsed output (a dict, or a string for text skills), ``None`` when there is none. ``reason`` says
+    in one line why the status is not ``ok``. ``usage``, ``cost`` and ``latency_s`` (seconds) sum up the attempts.
     """
 
     id: str = ""

@@ -1,0 +1,74 @@
+"""Progress on stderr: one live line on a terminal, a line every tenth otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+
+class Progress:
+    """Counts work of one kind. Nothing is drawn faster than ten times a second."""
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label = label
+        self.total = total
+        self.done = 0
+        self._started = time.monotonic()
+        self._drawn = 0.0
+        self._tenth = 0
+        self._live = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live and self._drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def advance(self, note: str = "") -> None:
+        """One more is done; ``note`` says what is going on."""
+        self.done += 1
+        now = time.monotonic()
+        if self._live:
+            if now - self._drawn >= 0.1 or self.done == self.total:
+                self._drawn = now
+                sys.stderr.write(f"\r\x1b[K{self._line(now, note)}")
+                sys.stderr.flush()
+            return
+        tenth = 10 * self.done // max(1, self.total)
+        if tenth > self._tenth or self.done == 1:
+            self._tenth = tenth
+            sys.stderr.write(self._line(now, note) + "\n")
+            sys.stderr.flush()
+
+    def _line(self, now: float, note: str) -> str:
+        spent = now - self._started
+        left = spent / self.done * (self.total - self.done) if self.done else 0.0
+        eta = f", about {_span(left)} left" if self.done < self.total and spent > 2 else ""
+        tail = f"  {note}" if note else ""
+        return f"{self.label} {self.done}/{self.total} ({_span(spent)}{eta}){tail}"[:118]
+
+
+def download(label: str) -> Callable[[int, int], None]:
+    """A callback of (bytes done, bytes in all) that shows a download in steps of ten percent."""
+    shown = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 * done // max(1, total)
+        if tenth > shown:
+            shown = tenth
+            sys.stderr.write(f"{label}: {done / 1e6:.0f} of {total / 1e6:.0f} MB\n")
+            sys.stderr.flush()
+
+    return show
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"

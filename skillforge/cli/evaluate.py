@@ -1,0 +1,115 @@
+"""``skillforge eval``: students beside their teacher, with error bars and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skillforge.cli._progress import Progress
+from skillforge.cli._shared import as_json, note, open_forge, print_json
+from skillforge.errors import UsageError
+
+if TYPE_CHECKING:
+    from skillforge.case import Case
+    from skillforge.evals.arms import Arm
+    from skillforge.evals.report import EvalReport
+    from skillforge.forge.forge import Forge
+    from skillforge.sample import Sample
+
+EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+INFRASTRUCTURE = 4
+
+
+def evaluate(
+    ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
+    students: Annotated[str | None, typer.Option(help="Who is measured, comma separated: local:smollm2-135m.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help='The strong model, or "recorded": the suite\'s recording.')
+    ] = None,
+    suite: Annotated[Path | None, typer.Option(help="The suite (default: the skill's, or evals/NAME.yaml).")] = None,
+    split: Annotated[str | None, typer.Option(help="train, dev, test or all (default: test).")] = None,
+    limit: Annotated[int | None, typer.Option(help="A fixed stratified part of that many cases.")] = None,
+    student: Annotated[str | None, typer.Option(help="Whose verdict is the exit code (default: the best one).")] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+) -> None:
+    """Measure a skill: teacher, no-model, bare and skill arms on the same unseen cases.
+
+    Every sample is kept as it arrives. An interrupted eval goes on where it stopped, with the same command.
+
+    Examples:
+
+      skillforge eval ticket-triage --students local:smollm2-135m --teacher recorded
+
+      skillforge eval skills/ticket-triage --students local:smollm2-135m,local:./other.gguf --limit 60 --json
+
+    Exit code: 0 REPLACE, 1 KEEP, 3 NOT SURE, 2 usage, 4 more than 2% infrastructure errors.
+    """
+    names = tuple(name.strip() for name in (students or "").split(",") if name.strip())
+    if student and student not in names:
+        raise UsageError(f"--student {student} is not among --students", hint=f"measured are: {', '.join(names)}")
+    with open_forge() as forge:
+        report = measured(forge, ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit)
+    if json_out:
+        print_json(as_json(report))
+    else:
+        from skillforge.cli._report import render_report
+
+        render_report(report)
+    raise typer.Exit(exit_code(report, student))
+
+
+def measured(
+    forge: Forge,
+    ref: str,
+    *,
+    students: Sequence[str],
+    teacher: str | None,
+    suite: Path | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+) -> EvalReport:
+    """``forge.eval`` with progress on stderr; an interrupt says how to go on."""
+    bar: Progress | None = None
+
+    def on_start(arms: Sequence[Arm], cases: Sequence[Case]) -> None:
+        nonlocal bar
+        bar = Progress("measuring", len(arms) * len(cases))
+        note(f"{len(cases)} cases x {len(arms)} arms: {', '.join(arm.name for arm in arms)}")
+
+    def on_sample(arm: Arm, sample: Sample, reused: bool) -> None:
+        if bar is not None:
+            bar.advance(arm.name)
+
+    try:
+        return forge.eval(
+            ref,
+            students=students,
+            teacher=teacher,
+            suite=suite,
+            split=split,
+            limit=limit,
+            on_start=on_start,
+            on_sample=on_sample,
+        )
+    except KeyboardInterrupt:
+        done = bar.done if bar else 0
+        note(f"\ninterrupted: {done} samples are kept; the same command goes on from there")
+        raise typer.Exit(130) from None
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+
+def exit_code(report: EvalReport, student: str | None = None) -> int:
+    """The verdict as an exit code: of ``student`` when named, else the best one; 4 when errors spoiled the eval."""
+    from skillforge.evals.report import MAX_ERRORS
+
+    chosen = [arm for arm in report.arms if arm.kind == "skill" and student in (None, arm.student)]
+    measured_arms = [report.teacher, *chosen]
+    if any(arm.errors > MAX_ERRORS * (arm.errors + arm.n) for arm in measured_arms):
+        return INFRASTRUCTURE
+    verdicts = {arm.versus_teacher.verdict for arm in chosen if arm.versus_teacher}
+    return min((EXIT_CODES[verdict] for verdict in verdicts), key=[0, 3, 1].index)

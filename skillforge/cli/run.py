@@ -1,0 +1,67 @@
+"""``skillforge run``: one skill, one input, one student."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, typed_fields
+from skillforge.errors import UsageError
+
+if TYPE_CHECKING:
+    from skillforge.run import Run
+
+
+def run(
+    ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
+    source: Annotated[str | None, typer.Argument(metavar="[-]", help="- reads the input from stdin as JSON.")] = None,
+    student: Annotated[str | None, typer.Option(help="Who runs it, for example local:smollm2-135m.")] = None,
+    inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
+    file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
+) -> None:
+    """Run a skill on one input and print its output.
+
+    Examples:
+
+      skillforge run ticket-triage --student local:smollm2-135m -i ticket="I was charged twice"
+
+      echo '{"ticket": "Where is my parcel?"}' | skillforge run skills/ticket-triage - --student local:smollm2-135m
+
+    Exit code: 0 when the output fits and every check passed, 1 when it does not, 2 usage, 4 no answer.
+    """
+    if source not in (None, "-"):
+        raise UsageError(f"unexpected argument {source!r}", hint="give inputs as -i field=value, -f FILE or -")
+    files = [name for name in (file, source) if name]
+    if len(files) + bool(inputs) != 1:
+        raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
+    with open_forge() as forge:
+        given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
+        result = forge.run(ref, given, student=student)
+    if json_out:
+        print_json(as_json(result))
+    else:
+        _render(result)
+    raise typer.Exit(0 if result.ok else 1)
+
+
+def _render(result: Run) -> None:
+    if isinstance(result.output, str):
+        typer.echo(result.output)
+    elif result.output is not None:
+        print_json(result.output)
+    if not result.ok:
+        note(f"{result.status}: {result.reason}")
+    passed = sum(check.passed for check in result.checks)
+    latency = "latency unknown" if result.latency_s is None else f"{result.latency_s:.2f} s"
+    cost = "cost unknown" if result.cost.usd is None else f"${result.cost.usd:.6g}"
+    parts = [
+        f"{result.skill}@{result.version}",
+        result.model or result.student,
+        f"checks {passed}/{len(result.checks)}",
+        latency,
+        cost,
+        "repaired once" if result.repaired else "",
+    ]
+    note(" · ".join(part for part in parts if part))

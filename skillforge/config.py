@@ -1,0 +1,78 @@
+"""Settings of one repository: ``skillforge.toml`` and a few environment variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import ValidationError
+
+from skillforge.errors import Problem, SkillFileError, UsageError
+from skillforge.messages import Value
+
+SETTINGS_FILE = "skillforge.toml"
+STATE_FOLDER = ".skillforge"
+LOCK_FILE = "skillforge.lock"
+
+StoreIO = Literal["none", "redacted", "full"]
+
+
+class Settings(Value):
+    """What ``skillforge.toml`` may say.
+
+    ``student`` and ``teacher`` are the models used when none is named. ``store_io`` is how much of inputs and outputs
+    the registry keeps: nothing, with secrets taken out (the default), or everything.
+    """
+
+    student: str = ""
+    teacher: str = ""
+    store_io: StoreIO = "redacted"
+
+
+def find_root(start: Path) -> Path | None:
+    """The nearest folder at or above ``start`` with ``skillforge.toml``, ``skillforge.lock`` or ``.skillforge``."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if any((folder / name).exists() for name in (SETTINGS_FILE, LOCK_FILE, STATE_FOLDER)):
+            return folder
+    return None
+
+
+def read_settings(root: Path) -> Settings:
+    """Settings of the repository at ``root``; defaults where there is no file.
+
+    Raises ``SkillFileError`` for a file that is not TOML or holds unknown keys.
+    """
+    file = root / SETTINGS_FILE
+    if not file.exists():
+        return Settings()
+    try:
+        return Settings.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise SkillFileError(str(file), [Problem(f"not TOML: {exc}")]) from exc
+    except ValidationError as exc:
+        known = ", ".join(Settings.model_fields)
+        problems = [
+            Problem(item["msg"], field=".".join(map(str, item["loc"])), hint=f"known keys: {known}")
+            for item in exc.errors()
+        ]
+        raise SkillFileError(str(file), problems) from exc
+
+
+def database_path(root: Path) -> Path:
+    """``SKILLFORGE_DB`` or ``.skillforge/registry.db`` of the repository."""
+    named = os.environ.get("SKILLFORGE_DB")
+    return Path(named) if named else root / STATE_FOLDER / "registry.db"
+
+
+def store_io(settings: Settings) -> StoreIO:
+    """``SKILLFORGE_STORE_IO`` or the setting."""
+    named = os.environ.get("SKILLFORGE_STORE_IO")
+    if named is None:
+        return settings.store_io
+    for choice in get_args(StoreIO):
+        if named == choice:
+            return settings.store_io if choice is None else choice
+    raise UsageError(f"SKILLFORGE_STORE_IO is {named!r}", hint="set it to none, redacted or full")

@@ -1,0 +1,37 @@
+"""The demo's data: the suite of ``ticket-triage`` and its recorded teacher, as they stand in ``evals/``.
+
+The wheel carries those files (``skillforge/_demo``); in a checkout they are read where they are: no second copy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from skillforge.errors import NotFound
+
+FILES = ("ticket-triage.yaml", "ticket-triage.jsonl", "ticket-triage.teacher.jsonl", "ticket-triage.task.txt")
+
+
+def demo_source() -> Path:
+    """The folder that holds the demo's files. Raises ``NotFound`` for a broken installation."""
+    package = Path(__file__).parent
+    for folder in (package / "_demo", package.parent / "evals"):
+        if all((folder / name).is_file() for name in FILES):
+            return folder
+    raise NotFound("the demo's data is missing from this installation", hint="pip install --force-reinstall it")
+
+
+def copy_demo(folder: Path) -> Path:
+    """Make ``folder`` a small repository with the demo's suite in ``evals/``; returns the suite's path."""
+    evals = folder / "evals"
+    evals.mkdir(parents=True, exist_ok=True)
+    (folder / ".skillforge").mkdir(exist_ok=True)
+    for name in FILES:
+        shutil.copyfile(demo_source() / name, evals / name)
+    return evals / FILES[0]
+
+
+def demo_task() -> str:
+    """The task sentence the recorded teacher was given."""
+    return (demo_source() / "ticket-triage.task.txt").read_text("utf-8").strip()

@@ -1,0 +1,156 @@
+"""Run one skill on one input with one student: render, call, parse, check, repair once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
+from typing import Any, Protocol
+
+from skillforge.checks import CustomCheck, run_checks
+from skillforge.engine.compiled import compiled
+from skillforge.engine.frame import build_request, complete_input, estimate_tokens, repair_request
+from skillforge.engine.parse import parse_output
+from skillforge.errors import ContextOverflow, ProviderError
+from skillforge.messages import Completion, Cost, Request, Usage
+from skillforge.providers.base import Provider
+from skillforge.run import Attempt, AttemptKind, CheckResult, Run
+from skillforge.skill import Skill
+
+
+class Executor(Protocol):
+    """Turns (skill, input) into a ``Run``. Nothing above cares whether a model, a classifier or a cascade does it.
+
+    ``identity`` names everything besides skill and input that can change the answer.
+    """
+
+    @property
+    def student(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run: ...
+
+
+@dataclass(frozen=True)
+class PromptExecutor:
+    """A model behind a provider. A provider's failure becomes a run with status ``error``, never an exception."""
+
+    provider: Provider
+    role: str = "run"
+    custom_checks: Mapping[str, CustomCheck] = field(default_factory=dict)
+    exclude_same: bool = False
+
+    @property
+    def student(self) -> str:
+        return self.provider.name
+
+    @property
+    def concurrency(self) -> int:
+        return self.provider.concurrency
+
+    @property
+    def identity(self) -> str:
+        return self.provider.fingerprint()
+
+    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
+        """Raises ``InvalidInput`` when the input does not fit the contract; everything later is in the ``Run``."""
+        values = complete_input(skill, given)
+        request = build_request(skill, values, role=self.role, exclude_same=self.exclude_same)
+        work = _Execution(skill, values, self)
+        if estimate_tokens(request) > skill.limits.input_tokens:
+            return work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens")
+        return await work.run(request)
+
+
+@dataclass
+class _Execution:
+    """One execution under way: collects attempts until it has a result."""
+
+    skill: Skill
+    values: dict[str, Any]
+    executor: PromptExecutor
+    attempts: list[Attempt] = field(default_factory=list)
+    output: Any = None
+    checks: tuple[CheckResult, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    async def run(self, request: Request) -> Run:
+        try:
+            await self._attempt("student", request)
+            if self.problems:
+                request = repair_request(request, self.attempts[-1].text, self.problems)
+                await self._attempt("repair", request)
+        except ContextOverflow as exc:
+            return self.result("escalated", str(exc))
+        except ProviderError as exc:
+            return self.result("error", f"{exc} ({exc.hint})" if exc.hint else str(exc))
+        if self.problems:
+            return self.result("failed", "; ".join(self.problems))
+        stopped = [check for check in self.checks if not check.passed and check.on_fail == "escalate"]
+        if stopped:
+            return self.result("escalated", "; ".join(check.reason for check in stopped))
+        return self.result("ok", "")
+
+    async def _attempt(self, kind: AttemptKind, request: Request) -> None:
+        started = time.perf_counter()
+        try:
+            completion = await self.executor.provider.complete(request)
+        except ProviderError as exc:
+            elapsed = time.perf_counter() - started
+            self.attempts.append(Attempt(kind=kind, error=str(exc), latency_s=elapsed))
+            raise
+        self._judge(completion)
+        self.attempts.append(
+            Attempt(
+                kind=kind,
+                text=completion.text,
+                problems=self.problems,
+                stop=completion.stop,
+                model=completion.model,
+                usage=completion.usage,
+                cost=completion.cost,
+                latency_s=completion.latency_s,
+            )
+        )
+
+    def _judge(self, completion: Completion) -> None:
+        self.checks = ()
+        self.output, self.problems = parse_output(self.skill, completion.text)
+        if self.output is None:
+            if completion.stop == "length":
+                limit = self.skill.limits.output_tokens
+                self.problems = (*self.problems, f"the answer was cut off at the limit of {limit} tokens: be shorter")
+            return
+        self.checks = run_checks(self.skill.checks, self.output, self.values, self.executor.custom_checks)
+        self.problems = tuple(
+            f"check {check.type}: {check.reason}"
+            for check in self.checks
+            if not check.passed and check.on_fail == "repair"
+        )
+
+    def result(self, status: Any, reason: str) -> Run:
+        attempts = tuple(self.attempts)
+        latencies = [attempt.latency_s for attempt in attempts]
+        known = [value for value in latencies if value is not None]
+        return Run(
+            skill=self.skill.name,
+            digest=compiled(self.skill).digest,
+            student=self.executor.student,
+            model=attempts[-1].model if attempts else "",
+            status=status,
+            reason=reason,
+            input=self.values,
+            output=self.output,
+            checks=self.checks,
+            attempts=attempts,
+            usage=reduce(add, (attempt.usage for attempt in attempts)) if attempts else Usage(),
+            cost=reduce(add, (attempt.cost for attempt in attempts)) if attempts else Cost(usd=0.0),
+            latency_s=sum(known) if known and len(known) == len(latencies) else None,
+        )

@@ -1,0 +1,52 @@
+"""From a model's text to an output: tolerant of wrapping, strict about content."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from skillforge.engine.compiled import compiled
+from skillforge.skill import Skill
+
+MAX_OUTPUT_CHARS = 1_048_576
+_FENCE = re.compile(r"^\s*```[a-zA-Z]*\n(.*?)\n?```\s*$", re.DOTALL)
+
+
+def parse_output(skill: Skill, text: str) -> tuple[Any, tuple[str, ...]]:
+    """``(output, problems)``: the parsed output, or ``None`` and why it does not fit the contract.
+
+    For a text skill the output is the stripped text. Otherwise a JSON object: bare, in one code fence, or the first
+    object in the text. Models wrap answers; they do not get to send another shape.
+    """
+    if len(text) > MAX_OUTPUT_CHARS:
+        return None, (f"the answer is longer than {MAX_OUTPUT_CHARS:,} characters",)
+    if skill.output == "text":
+        stripped = text.strip()
+        return (stripped, ()) if stripped else (None, ("the answer is empty",))
+    value = find_json(text)
+    if value is None:
+        return None, ("the answer is not a JSON object",)
+    validator = compiled(skill).outputs
+    problems = tuple(validator.problems(value)) if validator is not None else ()
+    if problems:
+        return None, problems
+    return {name: value[name] for name in skill.output if name in value}, ()
+
+
+def find_json(text: str) -> dict[str, Any] | None:
+    """The JSON object in ``text``, or ``None``."""
+    fenced = _FENCE.match(text)
+    candidate = (fenced.group(1) if fenced else text).strip()
+    start = candidate.find("{")
+    if start < 0:
+        return None
+    try:
+        value, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(candidate, start)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

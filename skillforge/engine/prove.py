@@ -1,0 +1,66 @@
+"""A draft has to stand on the inputs it came from before anybody sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skillforge.checks import run_checks
+from skillforge.engine.compiled import compiled
+from skillforge.engine.execute import PromptExecutor
+from skillforge.engine.frame import build_request, complete_input
+from skillforge.engine.pool import for_each
+from skillforge.errors import InvalidInput
+from skillforge.providers.base import Provider
+from skillforge.run import Run
+from skillforge.skill import Skill
+from skillforge.trace import Trace
+
+SHOWN = 10  # problems told to the author: more of the same kind teaches nothing
+
+
+def deterministic_problems(skill: Skill, traces: Sequence[Trace]) -> tuple[str, ...]:
+    """Where the draft contradicts what its teacher did: inputs refused, prompts that do not render, outputs or checks
+    that reject the teacher's own solved answer. Costs no call.
+    """
+    problems: list[str] = []
+    for trace in traces:
+        problems.extend(f"{trace.case_id}: {problem}" for problem in _one(skill, trace))
+        if len(problems) > SHOWN:
+            return (*problems[:SHOWN], "… and more of this kind")
+    return tuple(problems)
+
+
+def _one(skill: Skill, trace: Trace) -> list[str]:
+    try:
+        values = complete_input(skill, trace.input)
+        build_request(skill, values, role="run", exclude_same=True)
+    except InvalidInput as exc:
+        return [str(exc)]
+    outputs = compiled(skill).outputs
+    if outputs is None:
+        if not isinstance(trace.output, str):
+            return ["the output is text, but the solved answer is a JSON object"]
+    elif problems := outputs.problems(trace.output):
+        return [f"the solved answer does not fit the output contract: {problem}" for problem in problems]
+    checks = [check for check in skill.checks if check.type.removeprefix("not-") != "custom"]
+    return [
+        f"the solved answer fails the check {result.type} at {result.path or '/'}: {result.reason}"
+        for result in run_checks(checks, trace.output, values)
+        if not result.passed and result.on_fail != "warn"
+    ]
+
+
+async def prove(skill: Skill, traces: Sequence[Trace], teacher: Provider, *, count: int) -> list[Run]:
+    """The teacher follows its own draft on ``count`` of its inputs, spread over the traces, without seeing that very
+    input among the examples. Returns the runs in order.
+    """
+    step = max(1, len(traces) // max(1, count))
+    chosen = list(traces)[::step][:count]
+    executor = PromptExecutor(teacher, role="run", exclude_same=True)
+    runs: dict[str, Run] = {}
+
+    async def one(trace: Trace) -> None:
+        runs[trace.case_id] = await executor.execute(skill, trace.input)
+
+    await for_each(chosen, one, concurrency=teacher.concurrency)
+    return [runs[trace.case_id] for trace in chosen]

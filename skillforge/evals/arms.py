@@ -1,0 +1,64 @@
+"""The things an eval measures side by side. Every arm sees the same cases, frame, limits; only the skill differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from skillforge.canonical import digest
+from skillforge.case import Case, Decision
+from skillforge.engine.compiled import compiled
+from skillforge.engine.execute import Executor
+from skillforge.engine.frame import HARNESS, bare_skill
+from skillforge.engine.nomodel import NoModelExecutor, label_fields
+from skillforge.skill import Skill
+
+ArmKind = Literal["teacher", "bare", "no-model", "skill"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One executor on one form of the skill. ``name`` is unique in an eval."""
+
+    name: str
+    kind: ArmKind
+    skill: Skill
+    executor: Executor
+
+    @property
+    def student(self) -> str:
+        return self.executor.student
+
+    def sample_key(self, case: Case) -> str:
+        """Content address of what this arm asks about this case: whatever could change the answer, nothing else."""
+        return digest(
+            {
+                "harness": HARNESS,
+                "arm": self.kind,
+                "skill": compiled(self.skill).digest,
+                "by": self.executor.identity,
+                "input": case.input,
+            }
+        )
+
+
+def build_arms(skill: Skill, decision: Decision, teacher: Executor, students: list[Executor]) -> list[Arm]:
+    """Teacher first, then no-model (for label outputs), then bare and skill for every student."""
+    bare = bare_skill(skill)
+    arms = [Arm("teacher", "teacher", bare, teacher)]
+    if _votable(skill, decision):
+        arms.append(Arm("no-model", "no-model", skill, NoModelExecutor()))
+    for student in students:
+        arms.append(Arm(f"{student.student} bare", "bare", bare, student))
+        arms.append(Arm(f"{student.student} + skill", "skill", skill, student))
+    return arms
+
+
+def _votable(skill: Skill, decision: Decision) -> bool:
+    """Whether a vote of labels can answer what the metric asks."""
+    labels = set(label_fields(skill))
+    if not labels or not skill.examples.items or skill.output == "text":
+        return False
+    if decision.metric.startswith("/"):
+        return decision.metric[1:] in labels
+    return labels == set(skill.output)

@@ -1,0 +1,65 @@
+"""Run every arm on every case, once: committed as it arrives, resumed for free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from skillforge.case import Case
+from skillforge.engine.journal import SampleJournal
+from skillforge.engine.pool import for_each
+from skillforge.evals.arms import Arm
+from skillforge.sample import Sample
+
+OnSample = Callable[[Arm, Sample, bool], None]
+Table = dict[str, dict[str, Sample]]  # arm name -> case id -> sample
+
+
+async def evaluate(
+    arms: Sequence[Arm],
+    cases: Sequence[Case],
+    journal: SampleJournal,
+    on_sample: OnSample = lambda arm, sample, reused: None,
+) -> Table:
+    """Samples of every arm on every case. What the journal knows is reused; the rest is asked for and reported at once.
+
+    Students that share a model take turns, so that the arms of an interrupted eval have come equally far.
+    """
+    table: Table = {}
+    async with anyio.create_task_group() as group:
+        limiters: dict[str, anyio.CapacityLimiter] = {}
+        for arm in arms:
+            table[arm.name] = {}
+            name = arm.executor.student
+            limiter = limiters.setdefault(name, anyio.CapacityLimiter(max(1, arm.executor.concurrency)))
+            group.start_soon(_run_arm, arm, cases, journal, on_sample, table[arm.name], limiter)
+    return table
+
+
+async def _run_arm(
+    arm: Arm,
+    cases: Sequence[Case],
+    journal: SampleJournal,
+    on_sample: OnSample,
+    found: dict[str, Sample],
+    limiter: anyio.CapacityLimiter,
+) -> None:
+    keys = {case.id: arm.sample_key(case) for case in cases}
+    known = journal.known(keys.values())
+
+    async def one(case: Case) -> None:
+        key = keys[case.id]
+        if key in known:
+            sample = known[key].model_copy(update={"arm": arm.name, "case_id": case.id})
+        else:
+            async with limiter:
+                run = await arm.executor.execute(arm.skill, case.input)
+            sample = Sample(
+                key=key, arm=arm.name, case_id=case.id, status="error" if run.status == "error" else "ok", run=run
+            )
+            journal.add(sample)
+        found[case.id] = sample
+        on_sample(arm, sample, key in known)
+
+    await for_each(cases, one, concurrency=arm.executor.concurrency)

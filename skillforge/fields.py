@@ -1,0 +1,86 @@
+"""Pydantic's complaints as ours: field pointers, plain words, a did-you-mean for unknown keys."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from pydantic import BaseModel, ValidationError
+
+from skillforge.errors import Problem
+
+Where = Callable[[tuple[str | int, ...]], tuple[int, int] | None]
+
+_WORDS = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+}
+
+
+def validation_problems(error: ValidationError, model: type[BaseModel], where: Where | None = None) -> list[Problem]:
+    """One ``Problem`` for every complaint, with line and column when ``where`` knows them."""
+    problems: dict[tuple[str, str], Problem] = {}
+    for item in error.errors(include_url=False):
+        location = tuple(part for part in item["loc"] if not _is_union_tag(part))
+        place = where(location) if where else None
+        field = pointer(location)
+        message, hint = _words(item["type"], str(item["msg"]), item["input"])
+        if item["type"] == "extra_forbidden":
+            message, hint = "unknown key", _did_you_mean(model, location)
+        line, column = place or (None, None)
+        problems.setdefault((field, message), Problem(message, field=field, line=line, column=column, hint=hint))
+    return list(problems.values())
+
+
+def pointer(location: tuple[str | int, ...]) -> str:
+    """``("checks", 1, "type")`` as ``checks[1].type``."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _is_union_tag(part: str | int) -> bool:
+    # pydantic names the branch of a union in the path: not a place in the file
+    return isinstance(part, str) and (part.startswith(("literal[", "dict[", "function-", "tuple[")))
+
+
+def _words(kind: str, message: str, value: object) -> tuple[str, str]:
+    if kind == "string_pattern_mismatch":
+        return f"{value!r} has the wrong form", 'small letters, digits and single "-" only'
+    if kind == "literal_error":
+        return f"{value!r} is not allowed: {message.removeprefix('Input should be ')}", ""
+    return _WORDS.get(kind, message[:1].lower() + message[1:]), ""
+
+
+def _did_you_mean(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
+    names = _field_names(model, location[:-1])
+    near = difflib.get_close_matches(str(location[-1]), names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known keys: {', '.join(names)}" if names else ""
+
+
+def _field_names(model: type[BaseModel], parents: tuple[str | int, ...]) -> list[str]:
+    current: type[BaseModel] | None = model
+    for part in parents:
+        if current is None or isinstance(part, int):
+            continue
+        info = current.model_fields.get(part)
+        current = _inner_model(info.annotation) if info else None
+    if current is None:
+        return []
+    return [info.alias or name for name, info in current.model_fields.items()]
+
+
+def _inner_model(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if found := _inner_model(inner):
+            return found
+    return None

@@ -1,0 +1,200 @@
+"""From a task and inputs to a stored draft: solve, author, lint, prove, store, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+from skillforge.case import Case
+from skillforge.config import STATE_FOLDER
+from skillforge.engine.author import Draft, author
+from skillforge.engine.frame import HARNESS
+from skillforge.engine.prove import prove
+from skillforge.engine.solve import solve
+from skillforge.errors import ProviderError, TeacherError, UsageError
+from skillforge.forge.workspace import Workspace
+from skillforge.messages import Cost, Value
+from skillforge.run import Run
+from skillforge.skill import Skill
+from skillforge.skillfile import read_skill, write_skill
+from skillforge.store.registry import SavedVersion
+from skillforge.trace import Trace
+
+PROVE = 8  # inputs on which the teacher follows its own draft
+MIN_SOLVED = 0.9  # a teacher that fails on more than this of the inputs has nothing to write down
+
+
+class Created(Value):
+    """What ``create`` made: the stored draft, its file, and what it took."""
+
+    name: str
+    version: int
+    digest: str
+    path: str
+    new: bool
+    solved: int
+    unsolved: int
+    reused: int
+    repaired: bool
+    proved: int
+    proved_ok: int
+    agreed: int
+    examples: int
+    checks: int
+    teacher: str
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class CreatePlan:
+    """The caller's wishes. ``folder`` is where ``<name>/skill.yaml`` is written."""
+
+    task: str
+    cases: tuple[Case, ...]
+    teacher: str
+    folder: Path
+    name: str | None = None
+    suite: str | None = None
+
+
+async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[[str, int, int], None]) -> Created:
+    """Run the whole path. Solved inputs are kept as they come, so a second try pays only for what is missing.
+
+    Raises ``TeacherError`` when the draft stayed wrong after one repair (drafts and problems are kept in a file),
+    ``ProviderError`` when the teacher cannot be reached.
+    """
+    if not plan.task.strip():
+        raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
+    if not plan.cases:
+        raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
+    teacher = work.provider(plan.teacher)
+    done = 0
+
+    def solved_one(trace: Trace) -> None:
+        nonlocal done
+        done += 1
+        on_progress("solve", done, len(plan.cases))
+
+    journal = _Counted(work)
+    traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
+    good = _usable(traces)
+    on_progress("author", 0, 1)
+    draft = await author(plan.task, good, teacher, name=plan.name)
+    skill = draft.skill
+    if skill is None or draft.problems:
+        raise _refused(work, plan, draft)
+    if plan.suite:
+        skill = skill.model_copy(update={"suite": plan.suite})
+    on_progress("prove", 0, min(PROVE, len(good)))
+    runs = await prove(skill, good, teacher, count=PROVE)
+    if problems := tuple(f"on its own input: {run.reason}" for run in runs if run.status not in ("ok", "error")):
+        raise _refused(work, plan, Draft(skill, problems, draft.answers, draft.model, draft.usage, draft.cost))
+    if failed := [run for run in runs if run.status == "error"]:
+        raise ProviderError(f"the draft could not be run on its own inputs: {failed[0].reason}")
+    path = write_skill(skill, plan.folder / skill.name)
+    saved = _store(work, path, plan, draft)
+    return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused)
+
+
+class _Counted:
+    """The trace journal, counting what did not have to be asked again."""
+
+    def __init__(self, work: Workspace) -> None:
+        self._log = work.traces
+        self.reused = 0
+
+    def known(self, keys: Any) -> dict[str, Trace]:
+        found = self._log.known(keys)
+        self.reused = len(found)
+        return found
+
+    def add(self, key: str, trace: Trace, teacher: str) -> None:
+        self._log.add(key, trace, teacher)
+
+
+def _usable(traces: Sequence[Trace]) -> list[Trace]:
+    good = [trace for trace in traces if not trace.error]
+    if len(good) < MIN_SOLVED * len(traces):
+        first = next(trace for trace in traces if trace.error)
+        raise ProviderError(
+            f"the teacher solved {len(good)} of {len(traces)} inputs; {first.case_id}: {first.error}",
+            hint="what was solved is kept; the same command asks only for the rest",
+        )
+    return good
+
+
+def _store(work: Workspace, path: Path, plan: CreatePlan, draft: Draft) -> SavedVersion:
+    """Store what was written, read back through the strict reader: the file is the truth."""
+    found = read_skill(path)
+    provenance = {
+        "author": "teacher",
+        "teacher": plan.teacher,
+        "model": draft.model,
+        "harness": HARNESS,
+        "inputs": len(plan.cases),
+        "repaired": len(draft.answers) > 1,
+        "cost_usd": draft.cost.usd,
+    }
+    source_path = str(path.resolve())
+    return work.registry.save(found.skill, source=found.source, source_path=source_path, provenance=provenance)
+
+
+def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
+    """Keep everything the teacher said, then say clearly what is wrong with it."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    folder = work.root / STATE_FOLDER / "failed"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"create-{stamp}.json"
+    body = {
+        "task": plan.task,
+        "teacher": plan.teacher,
+        "problems": list(draft.problems),
+        "answers": list(draft.answers),
+        "inputs": [case.id for case in plan.cases],
+    }
+    target.write_text(json.dumps(work.redactor.value(body), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    listed = "\n".join(f"  {problem}" for problem in draft.problems)
+    return TeacherError(
+        f"the teacher's skill stayed wrong after one repair:\n{listed}",
+        hint=f"its drafts are in {target}; the solved inputs are kept, the same command asks only for a new skill",
+        trace_path=str(target),
+    )
+
+
+def _created(
+    plan: CreatePlan,
+    saved: SavedVersion,
+    skill: Skill,
+    path: Path,
+    traces: Sequence[Trace],
+    good: Sequence[Trace],
+    draft: Draft,
+    runs: Sequence[Run],
+    reused: int,
+) -> Created:
+    outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in good}
+    costs = [trace.cost for trace in good] + [draft.cost] + [run.cost for run in runs]
+    return Created(
+        name=skill.name,
+        version=saved.version,
+        digest=saved.digest,
+        path=str(path),
+        new=saved.created,
+        solved=len(good),
+        unsolved=len(traces) - len(good),
+        reused=reused,
+        repaired=len(draft.answers) > 1,
+        proved=len(runs),
+        proved_ok=sum(run.ok for run in runs),
+        agreed=sum(run.output == outputs.get(json.dumps(run.input, sort_keys=True)) for run in runs),
+        examples=len(skill.examples.items),
+        checks=len(skill.checks),
+        teacher=plan.teacher,
+        cost=reduce(add, costs),
+    )

@@ -1,0 +1,201 @@
+"""Measuring a stored skill: its suite, its arms, the report, and the evidence that is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillforge.case import Case, Suite
+from skillforge.config import store_io
+from skillforge.engine.execute import Executor
+from skillforge.engine.frame import HARNESS, complete_input
+from skillforge.engine.solve import SOLVE_ROLE
+from skillforge.errors import NotFound, UsageError
+from skillforge.evals.arms import Arm, build_arms
+from skillforge.evals.evaluate import OnSample, Table, evaluate
+from skillforge.evals.report import EvalReport, arm_reports
+from skillforge.evals.sampling import choose_split, stratified
+from skillforge.forge.workspace import Workspace
+from skillforge.sample import Sample
+from skillforge.skill import Skill
+from skillforge.store.registry import SkillVersion
+from skillforge.suitefile import read_suite
+
+RECORDED = "recorded"
+EVALS_FOLDER = "evals"
+
+OnStart = Callable[[Sequence[Arm], Sequence[Case]], None]
+
+
+@dataclass(frozen=True)
+class EvalPlan:
+    """The caller's wishes; ``None`` leaves a default. ``teacher`` may be ``recorded``: the suite's own recording."""
+
+    students: tuple[str, ...]
+    teacher: str
+    suite: Path | None = None
+    split: str | None = None
+    limit: int | None = None
+
+
+async def evaluate_skill(
+    work: Workspace, version: SkillVersion, plan: EvalPlan, on_start: OnStart, on_sample: OnSample
+) -> EvalReport:
+    """Measure, store every sample as it arrives, keep the evidence, report.
+
+    Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract).
+    """
+    suite = find_suite(work, version, plan.suite)
+    split, cases = choose_split(suite.cases, plan.split)
+    if plan.limit is not None:
+        if plan.limit < 1:
+            raise UsageError("--limit must be at least 1")
+        cases = stratified(cases, plan.limit, suite.decision)
+    cases = _labelled(cases)
+    _fit(version.skill, cases, suite)
+    teacher = work.executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
+    students: list[Executor] = [work.executor(name) for name in dict.fromkeys(plan.students)]
+    arms = build_arms(version.skill, suite.decision, teacher, students)
+    on_start(arms, cases)
+    started = time.monotonic()
+    counted = _Counting(on_sample)
+    table = await evaluate(arms, cases, _SampleJournal(work, version), counted)
+    report = _report(work, version, suite, split, cases, arms, table, counted, time.monotonic() - started)
+    _keep(work, version, suite, plan, report)
+    return report
+
+
+def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
+    """The suite named, else the one the skill names, else ``evals/<name>.yaml``; below the repository root."""
+    if path is not None:
+        return read_suite(path)
+    named = version.skill.suite or f"{EVALS_FOLDER}/{version.name}.yaml"
+    found = work.root / named
+    if not found.is_file():
+        raise NotFound(f"{version.name} has no suite: {found} does not exist", hint="name one with --suite FILE")
+    return read_suite(found)
+
+
+def teacher_model(suite: Suite, teacher: str) -> str:
+    """``recorded`` as the replay of the suite's recording; any other name as it is."""
+    if teacher != RECORDED:
+        return teacher
+    if not suite.recorded:
+        raise UsageError(
+            f"the suite {suite.name} has no recorded teacher",
+            hint="name a live one with --teacher, or add recorded: file://… to the suite",
+        )
+    return f"replay:{suite.recorded}"
+
+
+class _SampleJournal:
+    """The store's sample log as the engine sees it; every run carries the version it measures."""
+
+    def __init__(self, work: Workspace, version: SkillVersion) -> None:
+        self._log = work.samples
+        self._version = version
+
+    def known(self, keys: Iterable[str]) -> dict[str, Sample]:
+        return self._log.known(keys)
+
+    def add(self, sample: Sample) -> None:
+        # only the skill's own arm runs this very version; the other arms run forms derived from it
+        version = self._version.version if sample.run.digest == self._version.digest else None
+        self._log.add(sample.model_copy(update={"run": sample.run.model_copy(update={"version": version})}))
+
+
+class _Counting:
+    def __init__(self, on_sample: OnSample) -> None:
+        self._on_sample = on_sample
+        self.total = 0
+        self.reused = 0
+
+    def __call__(self, arm: Arm, sample: Sample, reused: bool) -> None:
+        self.total += 1
+        self.reused += reused
+        self._on_sample(arm, sample, reused)
+
+
+def _labelled(cases: list[Case]) -> list[Case]:
+    """The labelled cases; all of them where none has a label (then only agreement is measured)."""
+    return [case for case in cases if case.expected is not None] or cases
+
+
+def _fit(skill: Skill, cases: Sequence[Case], suite: Suite) -> None:
+    """Refuse a suite whose inputs do not fit, before the first call is paid for."""
+    for case in cases:
+        try:
+            complete_input(skill, case.input)
+        except UsageError as exc:
+            raise UsageError(f"suite {suite.name}, case {case.id}: {exc}", hint=exc.hint) from exc
+
+
+def _report(
+    work: Workspace,
+    version: SkillVersion,
+    suite: Suite,
+    split: str,
+    cases: Sequence[Case],
+    arms: Sequence[Arm],
+    table: Table,
+    counted: _Counting,
+    seconds: float,
+) -> EvalReport:
+    reference, reports = arm_reports(arms, *_comparable(work, cases, table), suite.decision)
+    dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
+    known = [value for value in dollars if value is not None]
+    return EvalReport(
+        skill=version.name,
+        version=version.version,
+        digest=version.digest,
+        suite=suite.name,
+        suite_digest=suite.digest(),
+        split=split,
+        cases=len(cases),
+        decision=suite.decision,
+        reference=reference,
+        teacher=reports[0],
+        arms=tuple(reports[1:]),
+        samples=counted.total,
+        reused=counted.reused,
+        spent_usd=sum(known) if len(known) == len(dollars) else None,
+        seconds=seconds,
+    )
+
+
+def _comparable(work: Workspace, cases: Sequence[Case], table: Table) -> tuple[list[Case], Table]:
+    """Labels and outputs as the store keeps them. A resumed eval has only redacted outputs: a fresh one must score the
+    same.
+    """
+    if store_io(work.settings) == "full":
+        return list(cases), table
+    clean = work.redactor.value
+    labels = [case.model_copy(update={"expected": clean(case.expected)}) for case in cases]
+    return labels, {
+        arm: {
+            case_id: sample.model_copy(
+                update={"run": sample.run.model_copy(update={"output": clean(sample.run.output)})}
+            )
+            for case_id, sample in samples.items()
+        }
+        for arm, samples in table.items()
+    }
+
+
+def _keep(work: Workspace, version: SkillVersion, suite: Suite, plan: EvalPlan, report: EvalReport) -> None:
+    body = report.model_dump(mode="json")
+    for arm in report.arms:
+        if arm.kind == "skill" and arm.versus_teacher is not None:
+            work.evidence.add(
+                skill=version.name,
+                digest=version.digest,
+                student=arm.student,
+                teacher=plan.teacher,
+                suite=suite.name,
+                suite_digest=report.suite_digest,
+                harness=HARNESS,
+                verdict=arm.versus_teacher.verdict,
+                report=body,
+            )

@@ -1,0 +1,331 @@
+"""``Forge``: the one object a program or the command line talks to. Composes everything, owns persistence."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from skillforge.case import Case
+from skillforge.checks import CustomCheck
+from skillforge.errors import UsageError
+from skillforge.evals.evaluate import OnSample
+from skillforge.evals.report import EvalReport
+from skillforge.forge.create import Created, CreatePlan, create_skill
+from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
+from skillforge.forge.portal import Portal
+from skillforge.forge.runs import chosen_student, run_skill
+from skillforge.forge.skills import SKILLS_FOLDER, resolve, save_file
+from skillforge.forge.workspace import Workspace
+from skillforge.providers.base import Provider
+from skillforge.providers.probe import ModelProbe, probe
+from skillforge.run import Run
+from skillforge.store.evidence import Evidence
+from skillforge.store.registry import SavedVersion, SkillVersion
+from skillforge.suitefile import read_cases
+
+Result = TypeVar("Result")
+
+
+class BoundSkill:
+    """One skill version with its student: call it with the input fields, get a ``Run``.
+
+    Raises ``InvalidInput`` when the fields do not fit the contract, ``ProviderError`` when no answer came.
+    """
+
+    def __init__(self, forge: Forge, version: SkillVersion, student: str) -> None:
+        self._forge = forge
+        self.version = version
+        self.student = student
+
+    def __call__(self, **fields: Any) -> Run:
+        return self._forge._call(lambda: self._run(fields))
+
+    async def acall(self, **fields: Any) -> Run:
+        return await self._forge._acall(lambda: self._run(fields))
+
+    async def _run(self, fields: Mapping[str, Any]) -> Run:
+        return await run_skill(self._forge._work, self.version, self.student, fields, {})
+
+    def __repr__(self) -> str:
+        return f"<skill {self.version.name}@{self.version.version} on {self.student}>"
+
+
+class Forge:
+    """The repository around ``path`` (default: the current folder), its registry and its models.
+
+    Every method has an async twin with the prefix ``a``; sync calls work inside a running event loop too. Use it as a
+    context manager, or call ``close``.
+
+    ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
+    ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing).
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        custom_checks: Mapping[str, CustomCheck] | None = None,
+        mask: Callable[[str], str] | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.root = Workspace.locate(None if path is None else Path(path))
+        self._portal = Portal()
+        self._work = Workspace(
+            self.root, custom_checks=custom_checks or {}, mask=mask, providers=providers or {}, say=say
+        )
+        # a program that never closes must still end with its database and its models closed
+        atexit.register(_close, weakref.ref(self))
+
+    # skills
+
+    def skill(self, ref: str, *, student: str | None = None) -> BoundSkill:
+        """The skill a reference names (``NAME``, ``NAME@3``, ``NAME@sha256:…``, a path), ready to be called."""
+        return self._call(lambda: self._skill(ref, student))
+
+    async def askill(self, ref: str, *, student: str | None = None) -> BoundSkill:
+        return await self._acall(lambda: self._skill(ref, student))
+
+    async def _skill(self, ref: str, student: str | None) -> BoundSkill:
+        return BoundSkill(self, resolve(self._work, ref), chosen_student(self._work, student))
+
+    def show(self, ref: str) -> SkillVersion:
+        """The stored version a reference names; a changed file is saved as a draft first."""
+        return self._call(lambda: _now(lambda: resolve(self._work, ref)))
+
+    async def ashow(self, ref: str) -> SkillVersion:
+        return await self._acall(lambda: _now(lambda: resolve(self._work, ref)))
+
+    def save(self, path: str | Path) -> SavedVersion:
+        """Store the skill file at ``path`` as a draft version; identical content is a no-op."""
+        return self._call(lambda: _now(lambda: save_file(self._work, Path(path))))
+
+    async def asave(self, path: str | Path) -> SavedVersion:
+        return await self._acall(lambda: _now(lambda: save_file(self._work, Path(path))))
+
+    def skills(self) -> list[SkillVersion]:
+        """The newest stored version of every skill."""
+        return self._call(lambda: _now(lambda: self._work.registry.skills()))
+
+    async def askills(self) -> list[SkillVersion]:
+        return await self._acall(lambda: _now(lambda: self._work.registry.skills()))
+
+    def versions(self, name: str) -> list[SkillVersion]:
+        """All stored versions of one skill, oldest first."""
+        return self._call(lambda: _now(lambda: self._work.registry.versions(name)))
+
+    async def aversions(self, name: str) -> list[SkillVersion]:
+        return await self._acall(lambda: _now(lambda: self._work.registry.versions(name)))
+
+    def evidence(self, version: SkillVersion) -> list[Evidence]:
+        """What was measured for exactly this version, newest first."""
+        return self._call(lambda: _now(lambda: self._evidence(version)))
+
+    async def aevidence(self, version: SkillVersion) -> list[Evidence]:
+        return await self._acall(lambda: _now(lambda: self._evidence(version)))
+
+    def _evidence(self, version: SkillVersion) -> list[Evidence]:
+        return [item for item in self._work.evidence.for_skill(version.name) if item.digest == version.digest]
+
+    def answers(self, version: SkillVersion, student: str) -> dict[str, Run]:
+        """The stored eval runs of this version on that student, by case id."""
+        return self._call(lambda: _now(lambda: self._work.samples.answers(version.digest, student)))
+
+    async def aanswers(self, version: SkillVersion, student: str) -> dict[str, Run]:
+        return await self._acall(lambda: _now(lambda: self._work.samples.answers(version.digest, student)))
+
+    # running
+
+    def run(
+        self,
+        ref: str,
+        input: Mapping[str, Any],
+        *,
+        student: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        """Run a skill on one input and store the run. Raises as ``BoundSkill`` does."""
+        return self._call(lambda: self._run(ref, input, student, tags or {}))
+
+    async def arun(
+        self,
+        ref: str,
+        input: Mapping[str, Any],
+        *,
+        student: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Run:
+        return await self._acall(lambda: self._run(ref, input, student, tags or {}))
+
+    async def _run(self, ref: str, given: Mapping[str, Any], student: str | None, tags: Mapping[str, str]) -> Run:
+        version = resolve(self._work, ref)
+        return await run_skill(self._work, version, chosen_student(self._work, student), given, tags)
+
+    # creating
+
+    def create(
+        self,
+        task: str,
+        *,
+        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
+        teacher: str | None = None,
+        name: str | None = None,
+        folder: str | Path | None = None,
+        suite: str | None = None,
+        on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Created:
+        """Let the teacher solve ``cases`` and write a skill from what it did; store it as a draft and write its YAML.
+
+        ``cases``: a JSONL file, or cases, or plain inputs as ``{"input": {…}}``. ``folder`` defaults to ``skills/`` of
+        the repository. ``on_progress`` receives (stage, done, total).
+        """
+        return self._call(lambda: self._create(task, cases, teacher, name, folder, suite, on_progress))
+
+    async def acreate(
+        self,
+        task: str,
+        *,
+        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
+        teacher: str | None = None,
+        name: str | None = None,
+        folder: str | Path | None = None,
+        suite: str | None = None,
+        on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Created:
+        return await self._acall(lambda: self._create(task, cases, teacher, name, folder, suite, on_progress))
+
+    async def _create(
+        self,
+        task: str,
+        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
+        teacher: str | None,
+        name: str | None,
+        folder: str | Path | None,
+        suite: str | None,
+        on_progress: Callable[[str, int, int], None],
+    ) -> Created:
+        plan = CreatePlan(
+            task=task,
+            cases=_as_cases(cases),
+            teacher=self._teacher(teacher),
+            folder=Path(folder) if folder is not None else self.root / SKILLS_FOLDER,
+            name=name,
+            suite=suite,
+        )
+        return await create_skill(self._work, plan, on_progress)
+
+    # measuring
+
+    def eval(
+        self,
+        ref: str,
+        *,
+        students: Iterable[str] = (),
+        teacher: str | None = None,
+        suite: str | Path | None = None,
+        split: str | None = None,
+        limit: int | None = None,
+        on_start: OnStart = lambda arms, cases: None,
+        on_sample: OnSample = lambda arm, sample, reused: None,
+    ) -> EvalReport:
+        """Compare students with and without the skill to the teacher on the skill's suite.
+
+        Every sample is stored as it arrives: the same call after an interruption asks only for what is missing.
+        ``teacher="recorded"`` replays the suite's own recording.
+        """
+        plan = self._eval_plan(students, teacher, suite, split, limit)
+        return self._call(lambda: self._eval(ref, plan, on_start, on_sample))
+
+    async def aeval(
+        self,
+        ref: str,
+        *,
+        students: Iterable[str] = (),
+        teacher: str | None = None,
+        suite: str | Path | None = None,
+        split: str | None = None,
+        limit: int | None = None,
+        on_start: OnStart = lambda arms, cases: None,
+        on_sample: OnSample = lambda arm, sample, reused: None,
+    ) -> EvalReport:
+        plan = self._eval_plan(students, teacher, suite, split, limit)
+        return await self._acall(lambda: self._eval(ref, plan, on_start, on_sample))
+
+    async def _eval(self, ref: str, plan: EvalPlan, on_start: OnStart, on_sample: OnSample) -> EvalReport:
+        return await evaluate_skill(self._work, resolve(self._work, ref), plan, on_start, on_sample)
+
+    def _eval_plan(
+        self,
+        students: Iterable[str],
+        teacher: str | None,
+        suite: str | Path | None,
+        split: str | None,
+        limit: int | None,
+    ) -> EvalPlan:
+        named = tuple(students) if not isinstance(students, str) else (students,)
+        return EvalPlan(
+            students=named or (chosen_student(self._work, None),),
+            teacher=teacher or self._work.settings.teacher or RECORDED,
+            suite=Path(suite) if suite is not None else None,
+            split=split,
+            limit=limit,
+        )
+
+    # models
+
+    def probe(self, model: str) -> ModelProbe:
+        """One real look at a model: reply, tokens per second, JSON ability, log probabilities."""
+        return self._call(lambda: probe(self._work.provider(model)))
+
+    async def aprobe(self, model: str) -> ModelProbe:
+        return await self._acall(lambda: probe(self._work.provider(model)))
+
+    # life cycle
+
+    def close(self) -> None:
+        """Close models, database and the portal's thread. Idempotent; a later call opens what it needs again."""
+        if self._portal.started:
+            self._call(self._work.aclose)
+            self._portal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _teacher(self, teacher: str | None) -> str:
+        if name := teacher or self._work.settings.teacher:
+            return name
+        raise UsageError("no teacher named", hint='name one with --teacher, or set teacher = "…" in skillforge.toml')
+
+    def _call(self, function: Callable[[], Awaitable[Result]]) -> Result:
+        return self._portal.call(function)
+
+    async def _acall(self, function: Callable[[], Awaitable[Result]]) -> Result:
+        return await self._portal.acall(function)
+
+
+def _close(reference: weakref.ref[Forge]) -> None:
+    if forge := reference():
+        forge.close()
+
+
+async def _now(function: Callable[[], Result]) -> Result:
+    """A plain function as a coroutine, so that it runs on the portal's thread, where SQLite lives."""
+    return function()
+
+
+def _as_cases(cases: Iterable[Case | Mapping[str, Any]] | str | Path) -> tuple[Case, ...]:
+    if isinstance(cases, str | Path):
+        return tuple(read_cases(Path(cases)))
+    made = []
+    for number, case in enumerate(cases, start=1):
+        made.append(case if isinstance(case, Case) else Case.model_validate({"id": f"case-{number}", **case}))
+    return tuple(made)

@@ -1,0 +1,49 @@
+"""One thread per Forge owns the event loop, the clients and SQLite; sync and async callers go through it.
+
+So a sync call works inside a running loop (a notebook), and an async call does not block the caller's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+Result = TypeVar("Result")
+
+
+class Portal:
+    """Starts its thread on first use. ``close`` ends it; a later call starts a new one."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._portal: BlockingPortal | None = None
+
+    def call(self, function: Callable[[], Awaitable[Result]]) -> Result:
+        """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised."""
+        future = self._open().start_task_soon(function)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    async def acall(self, function: Callable[[], Awaitable[Result]]) -> Result:
+        """The same from a running event loop, without blocking it. Cancelling the caller cancels the work."""
+        return await asyncio.wrap_future(self._open().start_task_soon(function))
+
+    @property
+    def started(self) -> bool:
+        return self._portal is not None
+
+    def close(self) -> None:
+        self._portal = None
+        self._stack.close()
+
+    def _open(self) -> BlockingPortal:
+        if self._portal is None:
+            self._portal = self._stack.enter_context(start_blocking_portal(name="skillforge"))
+        return self._portal

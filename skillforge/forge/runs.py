@@ -1,0 +1,39 @@
+"""Running one skill on one input and keeping the row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from skillforge.errors import ProviderError, UsageError
+from skillforge.forge.workspace import Workspace
+from skillforge.run import Run
+from skillforge.store.registry import SkillVersion
+
+
+def chosen_student(work: Workspace, student: str | None) -> str:
+    """The named student, or the repository's default.
+
+    Raises ``UsageError`` when neither is given.
+    """
+    if name := student or work.settings.student:
+        return name
+    raise UsageError(
+        "no student named",
+        hint='name one, for example --student local:smollm2-135m, or set student = "…" in skillforge.toml',
+    )
+
+
+async def run_skill(
+    work: Workspace, version: SkillVersion, student: str, given: Mapping[str, Any], tags: Mapping[str, str]
+) -> Run:
+    """Execute, store the run with its attempts, return it with its id and version.
+
+    Raises ``InvalidInput`` before any call, ``ProviderError`` when no answer came (the row is kept all the same).
+    """
+    run = await work.executor(student).execute(version.skill, given)
+    run = run.model_copy(update={"version": version.version, "tags": dict(tags)})
+    run = run.model_copy(update={"id": work.runs.add(run, source="run")})
+    if run.status == "error":
+        raise ProviderError(f"{version.name}@{version.version} on {student}: {run.reason}")
+    return run

@@ -1,0 +1,108 @@
+"""What one ``Forge`` holds open: the repository, its store and the models in use. Lives on the portal's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skillforge.checks import CustomCheck
+from skillforge.config import Settings, database_path, find_root, read_settings, store_io
+from skillforge.engine.execute import PromptExecutor
+from skillforge.providers.base import Provider
+from skillforge.providers.resolve import resolve_provider
+from skillforge.redact import Redactor
+from skillforge.store.database import open_database
+from skillforge.store.evidence import EvidenceLog
+from skillforge.store.registry import Registry
+from skillforge.store.runs import RunLog
+from skillforge.store.samples import SampleLog
+from skillforge.store.traces import TraceLog
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+Say = Callable[[str], None]
+
+
+class Workspace:
+    """Opens the store on first use, so that what needs no database makes none.
+
+    ``say`` receives what a person should know as it happens: a draft saved, a split chosen.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        custom_checks: Mapping[str, CustomCheck],
+        mask: Callable[[str], str] | None,
+        providers: Mapping[str, Provider],
+        say: Say,
+    ) -> None:
+        self.root = root
+        self.custom_checks = custom_checks
+        self.say = say
+        self._mask = mask
+        self._providers: dict[str, Provider] = dict(providers)
+
+    @classmethod
+    def locate(cls, path: Path | None) -> Path:
+        """The repository root: around ``path`` (or the current folder), or that folder itself where there is none."""
+        start = path if path is not None else Path.cwd()
+        return find_root(start) or start.resolve()
+
+    @cached_property
+    def settings(self) -> Settings:
+        return read_settings(self.root)
+
+    @cached_property
+    def database(self) -> Database:
+        return open_database(database_path(self.root))
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        import os
+
+        return Redactor(os.environ, self._mask)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.database)
+
+    @cached_property
+    def runs(self) -> RunLog:
+        return RunLog(self.database, self.redactor, store_io(self.settings))
+
+    @cached_property
+    def samples(self) -> SampleLog:
+        return SampleLog(self.database, self.runs)
+
+    @cached_property
+    def traces(self) -> TraceLog:
+        return TraceLog(self.database, self.redactor)
+
+    @cached_property
+    def evidence(self) -> EvidenceLog:
+        return EvidenceLog(self.database)
+
+    def provider(self, model: str) -> Provider:
+        """The provider of a ``provider:model`` name, kept open for the next call."""
+        if model not in self._providers:
+            self._providers[model] = resolve_provider(model, base_dir=Path.cwd())
+        return self._providers[model]
+
+    def executor(self, student: str, *, role: str = "run") -> PromptExecutor:
+        """What runs skills on that student. The only place that turns a student's name into an executor."""
+        return PromptExecutor(self.provider(student), role=role, custom_checks=self.custom_checks)
+
+    async def aclose(self) -> None:
+        """Close models and database. Idempotent."""
+        providers, self._providers = self._providers, {}
+        for provider in providers.values():
+            await provider.aclose()
+        if "database" in self.__dict__:
+            self.database.close()
+            for name in ("database", "registry", "runs", "samples", "traces", "evidence"):
+                self.__dict__.pop(name, None)

@@ -1,0 +1,121 @@
+"""What is wrong with a skill beyond its shape: contract, template, examples, checks, hidden text, secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from skillforge.checks import check_problems
+from skillforge.contract import Validator, schema_problems
+from skillforge.hygiene import hidden_text, walk_strings
+from skillforge.redact import find_secrets
+from skillforge.template import template_problems
+
+from skillforge.errors import Problem
+from skillforge.fields import Where, pointer
+from skillforge.skill import Skill
+
+Location = tuple[str | int, ...]
+FIELD_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+RESERVED = ("input", "steps", "loop")
+DEVICE_NAMES = {"con", "prn", "aux", "nul"}
+MAX_INSTRUCTIONS = 65_536
+
+
+def lint_skill(skill: Skill, *, where: Where | None = None) -> list[Problem]:
+    """Every problem of a well-shaped skill, errors and warnings, with lines when ``where`` knows them.
+
+    ``where`` maps a location such as ``("checks", 1)`` to ``(line, column)``.
+    """
+    found: list[Problem] = []
+    for location, problem in _all(skill):
+        inner = f"{pointer(location)}{_joined(problem.field)}"
+        line, column = (where(location) if where else None) or (None, None)
+        found.append(replace(problem, field=inner, line=line, column=column))
+    return found
+
+
+def _joined(field: str) -> str:
+    return "" if not field else field if field.startswith(("/", "[")) else f".{field}"
+
+
+def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    if skill.name in DEVICE_NAMES:
+        yield ("name",), Problem("is reserved by an operating system")
+    if "<" in skill.description or ">" in skill.description:
+        yield ("description",), Problem("holds < or >, which other tools refuse in a skill's description")
+    yield from _contract(skill)
+    yield from _template(skill)
+    if len(skill.instructions) > MAX_INSTRUCTIONS:
+        yield ("instructions",), Problem(f"longer than {MAX_INSTRUCTIONS:,} characters")
+    for number, check in enumerate(skill.checks):
+        for problem in check_problems(check, input_fields=tuple(skill.input)):
+            yield ("checks", number), problem
+    yield from _texts(skill)
+
+
+def _contract(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    sound = True
+    sides: list[tuple[str, dict[str, dict[str, Any]]]] = [("input", skill.input)]
+    if skill.output != "text":
+        sides.append(("output", skill.output))
+    for side, fields in sides:
+        if not fields:
+            sound = False
+            yield (side,), Problem("needs at least one field")
+        for name, schema in fields.items():
+            if not FIELD_NAME.match(name):
+                yield (side, name), Problem("a field's name is letters, digits and _, not starting with a digit")
+            elif side == "input" and name in RESERVED:
+                yield (side, name), Problem(f"the names {', '.join(RESERVED)} are reserved")
+            for problem in schema_problems(schema):
+                sound = False
+                yield (side, name), problem
+    if sound:
+        yield from _examples(skill)
+        for name, schema in skill.input.items():
+            if "default" in schema and (wrong := Validator(schema).problems(schema["default"])):
+                yield ("input", name, "default"), Problem(f"does not fit its own schema: {wrong[0]}")
+
+
+def _template(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    names = tuple(skill.input)
+    for problem in template_problems(skill.prompt, names):
+        # the loader knows where the block starts, the template where in the block
+        inside = f" (line {problem.line} of the template)" if problem.line and problem.line > 1 else ""
+        yield ("prompt",), replace(problem, message=problem.message + inside)
+    for name in names:
+        if not re.search(rf"\b{re.escape(name)}\b", skill.prompt):
+            yield ("prompt",), Problem(f"the input field {name!r} is never shown to the model", level="warning")
+
+
+def _examples(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    inputs = Validator(skill.input_schema())
+    schema = skill.output_schema()
+    outputs = Validator(schema) if schema is not None else None
+    defaults = {name: item["default"] for name, item in skill.input.items() if "default" in item}
+    seen: set[str] = set()
+    for number, example in enumerate(skill.examples.items):
+        place: Location = ("examples", "items", number)
+        if example.id in seen:
+            yield place, Problem(f"the id {example.id!r} stands twice")
+        seen.add(example.id)
+        for wrong in inputs.problems({**defaults, **example.input}):
+            yield place, Problem(f"example {example.id}: the input does not fit the contract: {wrong}")
+        if outputs is None:
+            if not isinstance(example.output, str):
+                yield place, Problem(f"example {example.id}: the output must be text")
+        else:
+            for wrong in outputs.problems(example.output):
+                yield place, Problem(f"example {example.id}: the output does not fit the contract: {wrong}")
+
+
+def _texts(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    body = skill.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for location, text in walk_strings(body):
+        for hidden in hidden_text(text):
+            yield location, Problem(f"hidden character: {hidden}", hint="delete it, or write what it should say")
+        for kind in find_secrets(text):
+            yield location, Problem(f"looks like a secret ({kind})", hint="a skill never holds secrets: remove it")

@@ -1,0 +1,32 @@
+"""The one thing every provider is: something that answers a request."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from skillforge.messages import Completion, Request
+
+
+class Provider(Protocol):
+    """A model behind one method.
+
+    ``name`` is how a user writes it (``local:smollm2-135m``); ``concurrency`` is how many calls at once make sense.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def concurrency(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """Names all that can change the answer to one request: stored answers are reused only under the same one."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer ``request`` or raise a ``ProviderError``. Cancelling the call stops the work behind it."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what the provider holds (a server, connections). May be called twice."""
+        ...

@@ -1,0 +1,71 @@
+"""``provider:model`` as a user writes it -> a provider."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from skillforge.errors import UsageError
+from skillforge.providers.base import Provider
+
+
+def resolve_provider(model: str, *, base_dir: Path | None = None) -> Provider:
+    """The provider behind ``provider:model``, split at the first colon.
+
+    Paths are taken relative to ``base_dir`` (default: the working directory). Nothing is loaded yet beyond small files.
+    Raises ``UsageError`` for an unknown provider, ``NotFound`` for a missing model or file, ``SkillFileError``.
+    """
+    prefix, colon, rest = model.partition(":")
+    make = _PROVIDERS.get(prefix)
+    if make is None or not colon or not rest:
+        raise _unknown(model, prefix, complete=bool(colon and rest))
+    return make(model, rest, base_dir or Path())
+
+
+def _local(model: str, rest: str, base_dir: Path) -> Provider:
+    from skillforge.providers.local import Local
+    from skillforge.providers.models_cache import resolve_model_file
+
+    is_path = rest.endswith(".gguf") or "/" in rest or "\\" in rest
+    return Local(rest, resolve_model_file(_anchored(rest, base_dir) if is_path else rest))
+
+
+def _scripted(model: str, rest: str, base_dir: Path) -> Provider:
+    from skillforge.providers.scripted import Scripted
+
+    return Scripted.from_file(Path(_anchored(rest, base_dir)), name=model)
+
+
+def _replay(model: str, rest: str, base_dir: Path) -> Provider:
+    from skillforge.providers.replay import Replay
+
+    return Replay(Path(_anchored(rest, base_dir)), name=model)
+
+
+_PROVIDERS: dict[str, Callable[[str, str, Path], Provider]] = {
+    "local": _local,
+    "scripted": _scripted,
+    "replay": _replay,
+}
+_EXAMPLES = {
+    "local": "local:smollm2-135m or local:path/to/model.gguf",
+    "scripted": "scripted:answers.yaml",
+    "replay": "replay:recorded.jsonl",
+}
+
+
+def _anchored(path: str, base_dir: Path) -> str:
+    return str(base_dir / Path(path).expanduser())
+
+
+def _unknown(model: str, prefix: str, *, complete: bool) -> UsageError:
+    examples = "; ".join(_EXAMPLES.values())
+    if prefix in _PROVIDERS and not complete:
+        return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES[prefix]}")
+    near = difflib.get_close_matches(prefix, _PROVIDERS, n=1)
+    if complete and near:
+        return UsageError(
+            f"no provider {prefix!r} in {model!r}", hint=f"did you mean {near[0]!r}? Models are written {examples}"
+        )
+    return UsageError(f"{model!r} is not a model: it must be provider:model", hint=f"for example {examples}")

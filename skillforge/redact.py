@@ -1,0 +1,139 @@
+"""Secrets out of texts and JSON values before they are stored; and which kinds a text holds, for lint.
+
+Three layers: the exact values of the environment's secrets, the patterns of ``skillforge.secretpatterns``, and a mask
+of the caller's own (for personal data). A secret becomes ``[redacted:<kind>]``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from skillforge.secretpatterns import MARKER, SECRET_PATTERNS, SecretPattern
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
+_MIN_LENGTH = 8
+_PATH = re.compile(
+    r"(?:~|\.{1,2}|[a-z]:)[/\\]|/(?:app|bin|data|dev|etc|home|library|media|mnt|opt|private|proc|root|run|srv|tmp|users|usr"
+    r"|var|volumes|workspace)(?:/|$)",
+    re.IGNORECASE,
+)
+_COMMON = re.compile(
+    r"anonymous|changeme|credentials?|database|default|development|disabled|inherited|localhost|optional|password|passwort"
+    r"|production|readonly|redacted|required|username|undefined",
+    re.IGNORECASE,
+)
+_MARKERS = {f"{MARKER}{kind}]" for kind in ("env", *(pattern.kind for pattern in SECRET_PATTERNS))}
+_ROUNDS = 4  # taking one secret out can uncover the start of the next; two rounds have always been enough
+
+
+class Redactor:
+    """Takes secrets out. Redacting twice gives what redacting once gave (as far as ``mask`` does so too).
+
+    ``env``: the values of its variables named like \\*KEY\\*, \\*TOKEN\\*, \\*SECRET\\* or \\*PASSWORD\\* are taken out
+    wherever they stand, also escaped in JSON or in a URL; paths, common words and what is shorter than 8 characters are
+    no secrets. ``mask`` is applied last.
+    """
+
+    def __init__(self, env: Mapping[str, str] | None = None, mask: Callable[[str], str] | None = None) -> None:
+        forms = {form for value in _env_secrets(env or {}) for form in _forms(value)}
+        self._exact = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        self._mask = mask
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        for _ in range(_ROUNDS):
+            clean = self._once(text)
+            if clean == text:
+                break
+            text = clean
+        return text if self._mask is None else self._mask(text)
+
+    def value(self, value: Any) -> Any:
+        """A copy of a JSON value without secrets: in strings, in keys, and a number that is one. Any depth.
+
+        Of keys that become equal the later ones get a number behind them, so no value is lost.
+        """
+        root: list[Any] = [None]
+        stack: list[tuple[Any, Any, Any]] = [(root, 0, value)]
+        while stack:
+            parent, place, item = stack.pop()
+            if isinstance(item, Mapping):
+                copy: Any = {}
+                for key, child in zip(self._keys(item), item.values(), strict=True):
+                    copy[key] = None  # keeps the order of the keys; the stack fills it in
+                    stack.append((copy, key, child))
+            elif isinstance(item, list | tuple):
+                copy = [None] * len(item)
+                stack.extend((copy, number, child) for number, child in enumerate(item))
+            else:
+                copy = self._leaf(item)
+            parent[place] = copy
+        return root[0]
+
+    def _leaf(self, item: Any) -> Any:
+        if isinstance(item, str):
+            return self.text(item)
+        if isinstance(item, int) and 10**7 <= abs(item) < 10**64:  # eight digits: the shortest that can be a secret
+            digits = str(item)
+            clean = self.text(digits)
+            return item if clean == digits else clean
+        return item
+
+    def _keys(self, keys: Iterable[Any]) -> list[Any]:
+        taken: dict[Any, int] = {}
+        for key in keys:
+            clean = new = self.text(key) if isinstance(key, str) else key
+            while new in taken:
+                taken[clean] += 1
+                new = f"{clean}#{taken[clean]}"
+            taken[new] = 1
+        return list(taken)
+
+    def _once(self, text: str) -> str:
+        for form in self._exact:
+            text = text.replace(form, f"{MARKER}env]")
+        for pattern in _candidates(text):
+            text = _without(text, pattern)
+        return text
+
+
+def find_secrets(text: str) -> list[str]:
+    """The kinds of secret a text holds by the patterns alone, each once."""
+    found = (pattern.kind for pattern in _candidates(text) if next(pattern.spans(text), None) is not None)
+    return list(dict.fromkeys(found))
+
+
+def _candidates(text: str) -> Iterator[SecretPattern]:
+    small = text.lower()
+    return (pattern for pattern in SECRET_PATTERNS if not pattern.hints or any(hint in small for hint in pattern.hints))
+
+
+def _without(text: str, pattern: SecretPattern) -> str:
+    pieces, position = [], 0
+    for start, end in pattern.spans(text):
+        pieces += [text[position:start], f"{MARKER}{pattern.kind}]"]
+        position = end
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _env_secrets(env: Mapping[str, str]) -> Iterator[str]:
+    for name, raw in env.items():
+        value = raw.strip()
+        count = value.isdigit() and "TOKENS" in name.upper()  # MAX_TOKENS is a number of tokens
+        if len(value) < _MIN_LENGTH or count or not _SECRET_NAME.search(name):
+            continue
+        if not (_COMMON.fullmatch(value) or _PATH.match(value) or any(value in marker for marker in _MARKERS)):
+            yield value
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value as it stands in a text, in JSON (once and twice encoded, with or without ``\\uXXXX``) and in a URL."""
+    yield value
+    yield quote(value, safe="", errors="replace")
+    for ascii_only in (True, False):
+        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        yield from (once, once.replace("/", "\\/"), json.dumps(once, ensure_ascii=ascii_only)[1:-1])

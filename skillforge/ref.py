@@ -1,0 +1,81 @@
+"""References to skills: what a person types to name one, and how its version part is read."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillforge.errors import UsageError
+from skillforge.skill import NAME_PATTERN
+
+NAME_MAX = 64
+LATEST = "latest"
+SELECTOR_HINT = "write NAME, NAME@3, NAME@latest or NAME@sha256:ab12cd34 (8 to 64 lowercase hex digits)"
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
+_YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class SkillRef:
+    """A skill by ``name`` or by ``path`` (exactly one is set), and which of its versions.
+
+    ``selector`` is ``None`` (the caller's default), ``"latest"``, a version number as text, or ``"sha256:<8+ hex>"``.
+    A path with a selector means: the skill of that file's name, at that stored version.
+    """
+
+    name: str = ""
+    path: Path | None = None
+    selector: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SkillRef:
+        """Read ``NAME[@SELECTOR]`` or ``PATH[@SELECTOR]``; ``UsageError`` where it is neither.
+
+        A path contains a separator, ends in .yaml or .yml, or exists; a path that exists as written is taken whole.
+        """
+        if not text.strip():
+            raise UsageError("an empty skill reference", hint=SELECTOR_HINT)
+        if "\0" in text:
+            raise UsageError(f"{text!r} is not a skill reference: it holds a NUL character", hint=SELECTOR_HINT)
+        if os.path.exists(text):
+            return cls(path=Path(text))
+        head, at, tail = text.rpartition("@")
+        if at and _looks_like_path(head) and not _looks_like_path(tail):
+            return cls(path=Path(head), selector=check_selector(tail))
+        if _looks_like_path(text):
+            return cls(path=Path(text))
+        name, at, selector = text.partition("@")
+        return cls(name=check_name(name), selector=check_selector(selector) if at else None)
+
+    def __str__(self) -> str:
+        base = self.name or str(self.path)
+        return base if self.selector is None else f"{base}@{self.selector}"
+
+
+def check_name(name: str) -> str:
+    """``name`` itself when it can name a skill, else ``UsageError``."""
+    if len(name) > NAME_MAX or not re.fullmatch(NAME_PATTERN.removesuffix("$"), name):
+        raise UsageError(
+            f"{name[:80]!r} is not a skill name",
+            hint=f"use up to {NAME_MAX} lowercase letters and digits, joined by single hyphens: ticket-triage",
+        )
+    return name
+
+
+def check_selector(selector: str) -> str:
+    """``selector`` itself when it is ``latest``, a version number or a digest (prefix), else ``UsageError``."""
+    if selector == LATEST or _VERSION.fullmatch(selector) or _DIGEST.fullmatch(selector):
+        return selector
+    if _VERSION.fullmatch(selector.removeprefix("v")):
+        number = selector.removeprefix("v")
+        raise UsageError(f"@{selector} is not a version", hint=f"versions are plain numbers: write @{number}")
+    raise UsageError(f"@{selector[:80]} selects no version", hint=SELECTOR_HINT)
+
+
+def _looks_like_path(text: str) -> bool:
+    separators = [os.sep, os.altsep] if os.altsep else [os.sep]
+    return any(mark in text for mark in separators) or text.lower().endswith(_YAML) or os.path.exists(text)

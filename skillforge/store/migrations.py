@@ -1,0 +1,196 @@
+"""The schema, as numbered steps that are only ever appended, and the triggers that must exist."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skillforge.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+# "SKFG" in the file's header: tells a registry from any other SQLite file.
+APPLICATION_ID = 0x534B4647
+
+# Triggers, not good manners, keep these rows as they were written. The insert rule holds for connections without
+# recursive_triggers too, where INSERT OR REPLACE would walk around the delete rule.
+_IMMUTABLE = {
+    "versions_no_update": """
+        CREATE TRIGGER versions_no_update BEFORE UPDATE ON versions
+        BEGIN SELECT RAISE(ABORT, 'a saved version never changes'); END""",
+    "versions_no_delete": """
+        CREATE TRIGGER versions_no_delete BEFORE DELETE ON versions
+        BEGIN SELECT RAISE(ABORT, 'a saved version is never deleted'); END""",
+    "versions_no_replace": """
+        CREATE TRIGGER versions_no_replace BEFORE INSERT ON versions
+        WHEN EXISTS (SELECT 1 FROM versions
+                     WHERE skill = NEW.skill AND (version = NEW.version OR digest = NEW.digest))
+        BEGIN SELECT RAISE(ABORT, 'a saved version is never replaced'); END""",
+    "evidence_no_update": """
+        CREATE TRIGGER evidence_no_update BEFORE UPDATE ON evidence
+        BEGIN SELECT RAISE(ABORT, 'evidence never changes'); END""",
+    "evidence_no_delete": """
+        CREATE TRIGGER evidence_no_delete BEFORE DELETE ON evidence
+        BEGIN SELECT RAISE(ABORT, 'evidence is never deleted'); END""",
+    "evidence_no_replace": """
+        CREATE TRIGGER evidence_no_replace BEFORE INSERT ON evidence
+        WHEN EXISTS (SELECT 1 FROM evidence WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'evidence is never replaced'); END""",
+}
+
+# Columns named *_estimated are 0 or 1; ids of runs sort by time; JSON is TEXT (json_valid() in a CHECK is refused under
+# trusted_schema=OFF by SQLite 3.40).
+_FIRST = (
+    "CREATE TABLE skills (name TEXT NOT NULL PRIMARY KEY, created_at TEXT NOT NULL) STRICT",
+    """CREATE TABLE versions (
+        skill TEXT NOT NULL REFERENCES skills (name),
+        version INTEGER NOT NULL CHECK (version > 0),
+        digest TEXT NOT NULL,
+        body TEXT NOT NULL,
+        source BLOB,
+        source_path TEXT,
+        task TEXT NOT NULL,
+        provenance TEXT NOT NULL,
+        status TEXT NOT NULL DEFAULT 'draft',
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (skill, version),
+        UNIQUE (skill, digest)
+    ) STRICT""",
+    """CREATE TABLE runs (
+        id TEXT NOT NULL PRIMARY KEY,
+        skill TEXT NOT NULL,
+        version INTEGER,
+        digest TEXT NOT NULL,
+        student TEXT NOT NULL,
+        model TEXT NOT NULL,
+        status TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        input TEXT,
+        output TEXT,
+        checks TEXT NOT NULL,
+        input_tokens INTEGER,
+        cached_tokens INTEGER,
+        output_tokens INTEGER,
+        tokens_estimated INTEGER NOT NULL,
+        usd REAL,
+        cost_estimated INTEGER NOT NULL,
+        cost_basis TEXT NOT NULL,
+        latency_s REAL,
+        tags TEXT NOT NULL,
+        source TEXT NOT NULL CHECK (source IN ('run', 'eval', 'create')),
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX runs_skill ON runs (skill)",
+    """CREATE TABLE attempts (
+        run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        n INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        text TEXT,
+        problems TEXT NOT NULL,
+        stop TEXT NOT NULL,
+        model TEXT NOT NULL,
+        input_tokens INTEGER,
+        cached_tokens INTEGER,
+        output_tokens INTEGER,
+        tokens_estimated INTEGER NOT NULL,
+        usd REAL,
+        cost_estimated INTEGER NOT NULL,
+        cost_basis TEXT NOT NULL,
+        latency_s REAL,
+        error TEXT NOT NULL,
+        PRIMARY KEY (run_id, n)
+    ) STRICT""",
+    """CREATE TABLE samples (
+        key TEXT NOT NULL PRIMARY KEY,
+        arm TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('ok', 'error')),
+        run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX samples_run ON samples (run_id)",
+    """CREATE TABLE traces (
+        key TEXT NOT NULL PRIMARY KEY,
+        task TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        teacher TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('ok', 'error')),
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE evidence (
+        id INTEGER PRIMARY KEY,
+        skill TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        student TEXT NOT NULL,
+        teacher TEXT NOT NULL,
+        suite TEXT NOT NULL,
+        suite_digest TEXT NOT NULL,
+        harness TEXT NOT NULL,
+        verdict TEXT NOT NULL,
+        report TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX evidence_measured ON evidence (digest, student, suite_digest)",
+    "CREATE INDEX evidence_skill ON evidence (skill)",
+    *_IMMUTABLE.values(),
+)
+
+# Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def check_ours(conn: sqlite3.Connection, path: Path) -> None:
+    """``StoreError`` where the file belongs to another program or to a newer skillforge. Reads only."""
+    conn.execute("BEGIN")
+    try:
+        _schema_version(conn, path)
+    finally:
+        conn.execute("ROLLBACK")
+
+
+def migrate(conn: sqlite3.Connection, path: Path) -> None:
+    """Bring the schema up to date: all pending steps in one transaction, so concurrent first opens are safe."""
+    if conn.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+        return
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        for step in MIGRATIONS[_schema_version(conn, path) :]:
+            for statement in step:
+                conn.execute(statement)
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def missing_triggers(db: Database) -> list[str]:
+    """Names of the triggers that should guard the tables but are gone or were altered (table rebuilds drop them)."""
+    found = {name: _squeeze(sql) for name, sql in db.triggers_dict.items()}
+    return [name for name, sql in _IMMUTABLE.items() if found.get(name) != _squeeze(sql)]
+
+
+def _schema_version(conn: sqlite3.Connection, path: Path) -> int:
+    """``user_version`` of a file that is ours or empty. Call it inside a transaction: it reads more than once."""
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
+    owner: int = conn.execute("PRAGMA application_id").fetchone()[0]
+    empty = version == 0 and owner == 0 and not conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+    if not empty and owner != APPLICATION_ID:
+        raise StoreError(f"{path} is another program's database", hint="set SKILLFORGE_DB to another path")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema version {version}; this skillforge knows up to {SCHEMA_VERSION}",
+            hint="upgrade skillforge, or set SKILLFORGE_DB to another path",
+        )
+    return version
+
+
+def _squeeze(sql: str) -> str:
+    return re.sub(r"\s+", " ", sql).strip()

@@ -1,0 +1,252 @@
+"""Skills and their versions: append-only, content-addressed, checked against their digest on every read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from skillforge.canonical import canonical_json
+from skillforge.errors import NotFound, SecretFound, StoreError, UsageError
+from skillforge.redact import find_secrets
+from skillforge.ref import LATEST, check_selector
+from skillforge.skill import Skill
+from skillforge.store.database import database_path, immediate, rows, utc_now
+from skillforge.store.migrations import missing_triggers
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlite_utils import Database
+
+_COLUMNS = "skill, version, digest, body, source_path, task, provenance, status, created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class SkillVersion:
+    """One immutable version. ``created_at`` is UTC, ISO 8601; ``task`` is the sentence the teacher was given."""
+
+    name: str
+    version: int
+    digest: str
+    skill: Skill
+    status: str
+    task: str
+    source_path: str | None
+    provenance: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedVersion:
+    """What ``save`` did: ``created`` is false where this content was stored before."""
+
+    name: str
+    version: int
+    digest: str
+    created: bool
+
+
+class Registry:
+    """The skills in one database. Every method may raise ``StoreError``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def save(
+        self,
+        skill: Skill,
+        *,
+        source: bytes | None = None,
+        source_path: str | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> SavedVersion:
+        """Store ``skill`` as the next version of its name, or find the version that has the same digest.
+
+        Licence and metadata are not part of the identity: where only they differ, the stored version stays as it is.
+        ``source`` is the file as written. Raises ``SecretFound`` (nothing is stored) and ``UsageError`` for content
+        that JSON cannot hold.
+        """
+        digest, body = _encode(skill)
+        origin = dict(provenance or {})
+        _refuse_secrets(body, source, source_path, origin)
+        known = self._version_of(skill.name, digest)
+        if known is not None:
+            return SavedVersion(skill.name, known, digest, created=False)
+        with immediate(self._db) as conn:
+            # Looked up again: another process may have saved it between the look and the lock.
+            known = self._version_of(skill.name, digest)
+            if known is not None:
+                return SavedVersion(skill.name, known, digest, created=False)
+            row = (digest, body, source, source_path, skill.task_sentence, json.dumps(origin))
+            return SavedVersion(skill.name, _insert(conn, skill.name, row), digest, created=True)
+
+    def get(self, name: str, selector: str | None = None) -> SkillVersion:
+        """The version that ``selector`` (see ``SkillRef``) picks; ``None`` and ``latest`` are the newest.
+
+        Raises ``NotFound`` with what exists, ``UsageError`` for a malformed or ambiguous selector.
+        """
+        condition: str
+        params: list[Any]
+        if selector is None or check_selector(selector) == LATEST:
+            condition, params = "1 ORDER BY version DESC LIMIT 1", []
+        elif selector.startswith("sha256:"):
+            condition, params = "substr(digest, 1, ?) = ?", [len(selector), selector]
+        else:
+            condition, params = "version = ?", [int(selector)]
+        found = rows(self._db, f"SELECT {_COLUMNS} FROM versions WHERE skill = ? AND {condition}", [name, *params])
+        if len(found) > 1:
+            matches = ", ".join(f"@{row['version']} ({row['digest'][:23]}…)" for row in found)
+            raise UsageError(f"{name}@{selector} is ambiguous: {matches}", hint="write more digits or the number")
+        if not found:
+            raise self._not_found(name, selector)
+        return self._load(found[0])
+
+    def versions(self, name: str) -> list[SkillVersion]:
+        """All versions of ``name``, oldest first; ``NotFound`` where there is no such skill."""
+        found = rows(self._db, f"SELECT {_COLUMNS} FROM versions WHERE skill = ? ORDER BY version", [name])
+        if not found:
+            raise self._not_found(name, None)
+        return [self._load(row) for row in found]
+
+    def skills(self) -> list[SkillVersion]:
+        """The newest version of every skill, by name."""
+        newest = "SELECT skill AS s, max(version) AS v FROM versions GROUP BY skill"
+        found = rows(
+            self._db, f"SELECT {_COLUMNS} FROM versions JOIN ({newest}) ON skill = s AND version = v ORDER BY skill"
+        )
+        return [self._load(row) for row in found]
+
+    def source(self, name: str, version: int) -> bytes | None:
+        """The file that a version was saved from, byte for byte; ``None`` where it was not saved from a file."""
+        found = rows(self._db, "SELECT source FROM versions WHERE skill = ? AND version = ?", [name, version])
+        if not found:
+            raise self._not_found(name, str(version))
+        source: bytes | None = found[0]["source"]
+        return source
+
+    def verify(self) -> list[str]:
+        """Everything wrong with the stored skills, one line each: pages, triggers, and every version re-hashed."""
+        problems = [
+            f"database: {row['quick_check']}"
+            for row in rows(self._db, "PRAGMA quick_check")
+            if row["quick_check"] != "ok"
+        ]
+        problems += [f"trigger {name} is missing or altered" for name in missing_triggers(self._db)]
+        for row in rows(self._db, f"SELECT {_COLUMNS} FROM versions ORDER BY skill, version"):
+            try:
+                _decode(row)
+            except ValueError as exc:
+                problems.append(f"{row['skill']}@{row['version']}: {exc}")
+        return problems
+
+    def _version_of(self, name: str, digest: str) -> int | None:
+        found = rows(self._db, "SELECT version FROM versions WHERE skill = ? AND digest = ?", [name, digest])
+        return found[0]["version"] if found else None
+
+    def _load(self, row: Mapping[str, Any]) -> SkillVersion:
+        try:
+            skill = _decode(row)
+            provenance = json.loads(row["provenance"])
+        except ValueError as exc:
+            raise StoreError(
+                f"{database_path(self._db)}: {row['skill']}@{row['version']} is damaged: {exc}",
+                hint="run `skillforge verify`; save the skill again from its file into a new registry",
+            ) from exc
+        return SkillVersion(
+            name=row["skill"],
+            version=row["version"],
+            digest=row["digest"],
+            skill=skill,
+            status=row["status"],
+            task=row["task"],
+            source_path=row["source_path"],
+            provenance=provenance,
+            created_at=row["created_at"],
+        )
+
+    def _not_found(self, name: str, selector: str | None) -> NotFound:
+        versions = [
+            str(row["version"])
+            for row in rows(self._db, "SELECT version FROM versions WHERE skill = ? ORDER BY version", [name])
+        ]
+        if versions:
+            return NotFound(f"{name} has no version @{selector}", hint=f"versions of {name}: {_some(versions)}")
+        names = [row["name"] for row in rows(self._db, "SELECT name FROM skills ORDER BY name")]
+        if not names:
+            return NotFound(f"no skill named {name}: the registry is empty", hint="name a skill file by its path")
+        close = get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return NotFound(f"no skill named {name}", hint=f"{hint}skills: {_some(names)}")
+
+
+def _encode(skill: Skill) -> tuple[str, str]:
+    """Digest and JSON body; ``UsageError`` for what would come back as something else (NaN, dates, half surrogates)."""
+    try:
+        # Python values, not pydantic's JSON mode: that one writes NaN as null and dates as text without a word.
+        canonical_json(skill.model_dump())
+        return skill.digest(), skill.model_dump_json(by_alias=True)
+    except ValueError as exc:
+        raise UsageError(
+            f"skill {skill.name} cannot be stored: {exc}", hint="keep to JSON values: finite numbers, valid text"
+        ) from exc
+
+
+def _decode(row: Mapping[str, Any]) -> Skill:
+    """The skill of a row; ``ValueError`` where it is not what its digest says."""
+    try:
+        skill = Skill.model_validate_json(row["body"])
+    except ValidationError as exc:
+        raise ValueError(f"its body is not a skill ({exc.error_count()} problems)") from exc
+    digest = skill.digest()
+    if digest != row["digest"] or skill.name != row["skill"]:
+        raise ValueError(f"its content is {skill.name} {digest}, stored as {row['skill']} {row['digest']}")
+    return skill
+
+
+def _insert(conn: sqlite3.Connection, name: str, row: tuple[Any, ...]) -> int:
+    now = utc_now()
+    conn.execute("INSERT INTO skills (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, now))
+    newest = conn.execute("SELECT coalesce(max(version), 0) FROM versions WHERE skill = ?", (name,)).fetchone()[0]
+    version: int = newest + 1
+    conn.execute(
+        "INSERT INTO versions (skill, version, digest, body, source, source_path, task, provenance, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (name, version, *row, now),
+    )
+    return version
+
+
+def _refuse_secrets(body: str, source: bytes | None, source_path: str | None, provenance: dict[str, Any]) -> None:
+    """``SecretFound`` naming the first field that holds one; its value is never repeated."""
+    places = list(_texts(json.loads(body)))
+    places.append(("the source file", (source or b"").decode("utf-8", "replace")))
+    places.append(("source_path", source_path or ""))
+    places += _texts(provenance, "provenance")
+    for field, text in places:
+        if find_secrets(text):
+            raise SecretFound(
+                f"{field} holds something that looks like a secret: nothing was saved",
+                hint="take it out of the skill and pass it at run time, or revoke it if it was ever shared",
+            )
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a JSON value, keys too, with the path to it (``examples.items[3].input.ticket``)."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield f"a key of {path or 'the skill'}", str(key)
+            yield from _texts(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from _texts(inner, f"{path}[{index}]")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")

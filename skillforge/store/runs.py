@@ -1,0 +1,239 @@
+"""The run log: every run and its attempts, with secrets taken out before anything reaches the disk."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from skillforge.errors import NotFound
+from skillforge.messages import Cost, Usage
+from skillforge.redact import Redactor
+from skillforge.run import Attempt, CheckResult, Run
+from skillforge.store.database import immediate, rows, utc_now
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlite_utils import Database
+
+StoreIO = Literal["none", "redacted", "full"]
+Source = Literal["run", "eval", "create"]
+
+CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit of 999
+
+_RUN_COLUMNS = (
+    "id, skill, version, digest, student, model, status, reason, input, output, checks,"
+    " input_tokens, cached_tokens, output_tokens, tokens_estimated, usd, cost_estimated, cost_basis, latency_s,"
+    " tags, source, created_at"
+)
+_ATTEMPT_COLUMNS = (
+    "run_id, n, kind, text, problems, stop, model,"
+    " input_tokens, cached_tokens, output_tokens, tokens_estimated, usd, cost_estimated, cost_basis, latency_s, error"
+)
+_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 22)})"
+_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """A stored run, where it came from, and when it was stored (UTC, ISO 8601)."""
+
+    run: Run
+    source: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """A run made ready for writing: redacted, in column order. Made outside the transaction, so locks stay short."""
+
+    id: str
+    run: tuple[Any, ...]
+    attempts: tuple[tuple[Any, ...], ...]
+
+
+class RunLog:
+    """Runs and attempts in one database.
+
+    ``store_io`` says what is kept of what went in and came out: ``redacted`` (the default) takes secrets out of all of
+    it, ``full`` keeps inputs, outputs, texts, problems and check reasons as they are, ``none`` keeps none of these and
+    no reason but that of an error. Errors, reasons and tags are redacted always.
+    """
+
+    def __init__(self, db: Database, redactor: Redactor, store_io: StoreIO = "redacted") -> None:
+        self._db = db
+        self._redactor = redactor
+        self._store_io = store_io
+
+    def add(self, run: Run, *, source: Source) -> str:
+        """Store a run; returns its id, made here where ``run.id`` is empty. ``StoreError`` where the id is taken."""
+        ready = self.prepare(run, source=source)
+        with immediate(self._db) as conn:
+            self.write(conn, ready)
+        return ready.id
+
+    def prepare(self, run: Run, *, source: Source, keep_output: bool = False) -> RunRows:
+        """Redact and encode. ``keep_output`` keeps the (redacted) output even under ``store_io`` ``none``."""
+        run_id = run.id or new_run_id()
+        keep = self._store_io != "none"
+        row = (
+            run_id,
+            run.skill,
+            run.version,
+            run.digest,
+            run.student,
+            run.model,
+            run.status,
+            self._redactor.text(run.reason) if keep or run.status == "error" else "",
+            encode_json(self._clean(run.input)) if keep else None,
+            encode_json(self._clean(run.output)) if (keep or keep_output) and run.output is not None else None,
+            encode_json([self._check(check) for check in run.checks]),
+            *_figures(run.usage, run.cost, run.latency_s),
+            encode_json(self._redactor.value(run.tags)),
+            source,
+            utc_now(),
+        )
+        attempts = tuple(self._attempt(run_id, n, attempt) for n, attempt in enumerate(run.attempts))
+        return RunRows(run_id, row, attempts)
+
+    def write(self, conn: sqlite3.Connection, ready: RunRows) -> None:
+        """Insert prepared rows; call it inside ``immediate``."""
+        conn.execute(_INSERT_RUN, ready.run)
+        conn.executemany(_INSERT_ATTEMPT, ready.attempts)
+
+    def get(self, run_id: str) -> LoggedRun:
+        """One run by its id; ``NotFound``."""
+        found = rows(self._db, f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", [run_id])
+        if not found:
+            raise NotFound(f"no run with the id {run_id!r}", hint="list the newest runs to see their ids")
+        return _logged(found, self._attempts([run_id]))[0]
+
+    def recent(self, limit: int, skill: str | None = None) -> list[LoggedRun]:
+        """The newest runs, newest first, of one skill or of all."""
+        where, params = ("WHERE skill = ?", [skill]) if skill is not None else ("", [])
+        found = rows(self._db, f"SELECT {_RUN_COLUMNS} FROM runs {where} ORDER BY rowid DESC LIMIT ?", [*params, limit])
+        return _logged(found, self._attempts(row["id"] for row in found))
+
+    def by_ids(self, run_ids: Iterable[str]) -> dict[str, LoggedRun]:
+        """Those of the runs that are stored, by id."""
+        wanted = list(run_ids)
+        found = rows_in(self._db, f"SELECT {_RUN_COLUMNS} FROM runs WHERE id IN", wanted)
+        return {logged.run.id: logged for logged in _logged(found, self._attempts(wanted))}
+
+    def _attempts(self, run_ids: Iterable[str]) -> dict[str, list[Attempt]]:
+        attempts: dict[str, list[Attempt]] = defaultdict(list)
+        found = rows_in(self._db, f"SELECT {_ATTEMPT_COLUMNS} FROM attempts WHERE run_id IN", run_ids)
+        for row in sorted(found, key=lambda row: row["n"]):
+            attempts[row["run_id"]].append(
+                Attempt(
+                    kind=row["kind"],
+                    text=row["text"] or "",
+                    problems=tuple(json.loads(row["problems"])),
+                    stop=row["stop"],
+                    model=row["model"],
+                    usage=_usage(row),
+                    cost=_cost(row),
+                    latency_s=row["latency_s"],
+                    error=row["error"],
+                )
+            )
+        return attempts
+
+    def _attempt(self, run_id: str, n: int, attempt: Attempt) -> tuple[Any, ...]:
+        keep = self._store_io != "none"
+        return (
+            run_id,
+            n,
+            attempt.kind,
+            self._clean(attempt.text) if keep else None,
+            encode_json(self._clean(list(attempt.problems)) if keep else []),
+            attempt.stop,
+            attempt.model,
+            *_figures(attempt.usage, attempt.cost, attempt.latency_s),
+            self._redactor.text(attempt.error),
+        )
+
+    def _check(self, check: CheckResult) -> dict[str, Any]:
+        # A reason quotes the output.
+        reason = "" if self._store_io == "none" else self._clean(check.reason)
+        return {**check.model_dump(), "reason": reason}
+
+    def _clean(self, value: Any) -> Any:
+        return value if self._store_io == "full" else self._redactor.value(value)
+
+
+def new_run_id() -> str:
+    """A UUID of version 7 (RFC 9562, section 6.2, method 3: sub-millisecond clock in ``rand_a``): ids sort by time."""
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = rest * 4096 // 1_000_000
+    number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=number))
+
+
+def encode_json(value: Any) -> str:
+    """JSON text for a column, in the given key order. Half surrogates, which UTF-8 cannot hold, are escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def rows_in(db: Database, sql_up_to_in: str, keys: Iterable[str]) -> list[dict[str, Any]]:
+    """All rows of ``… IN (keys)``, asked for in chunks."""
+    wanted = list(dict.fromkeys(keys))
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        found += rows(db, f"{sql_up_to_in} ({', '.join('?' * len(chunk))})", chunk)
+    return found
+
+
+def _figures(usage: Usage, cost: Cost, latency_s: float | None) -> tuple[Any, ...]:
+    tokens = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.estimated)
+    return (*tokens, cost.usd, cost.estimated, cost.basis, latency_s)
+
+
+def _usage(row: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=row["input_tokens"],
+        cached_tokens=row["cached_tokens"],
+        output_tokens=row["output_tokens"],
+        estimated=bool(row["tokens_estimated"]),
+    )
+
+
+def _cost(row: Mapping[str, Any]) -> Cost:
+    return Cost(usd=row["usd"], estimated=bool(row["cost_estimated"]), basis=row["cost_basis"])
+
+
+def _logged(found: list[dict[str, Any]], attempts: Mapping[str, list[Attempt]]) -> list[LoggedRun]:
+    return [LoggedRun(_run(row, attempts.get(row["id"], [])), row["source"], row["created_at"]) for row in found]
+
+
+def _run(row: Mapping[str, Any], attempts: list[Attempt]) -> Run:
+    return Run(
+        id=row["id"],
+        skill=row["skill"],
+        version=row["version"],
+        digest=row["digest"],
+        student=row["student"],
+        model=row["model"],
+        status=row["status"],
+        reason=row["reason"],
+        input=json.loads(row["input"]) if row["input"] else {},
+        output=json.loads(row["output"]) if row["output"] else None,
+        checks=tuple(CheckResult(**check) for check in json.loads(row["checks"])),
+        attempts=tuple(attempts),
+        usage=_usage(row),
+        cost=_cost(row),
+        latency_s=row["latency_s"],
+        tags=json.loads(row["tags"]),
+    )

@@ -1,0 +1,82 @@
+"""``evals/<name>.yaml`` and case files -> ``Suite`` and ``Case``: strict, with file and line in every error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from skillforge.yamlfile import load_yaml
+
+from skillforge.canonical import digest
+from skillforge.case import Case, Suite
+from skillforge.errors import NotFound, Problem, SkillFileError
+from skillforge.fields import validation_problems
+from skillforge.jsonl import read_jsonl
+
+FILE_SCHEME = "file://"
+
+
+def read_cases(path: Path) -> Iterator[Case]:
+    """Cases of a JSONL file, streamed. A case without an ``id`` is named after the content of its input.
+
+    Raises ``NotFound`` and ``SkillFileError`` (first wrong line, or the first id that stands twice).
+    """
+    seen: dict[str, int] = {}
+    for number, row in read_jsonl(path):
+        case = _case(row, str(path), number)
+        if case.id in seen:
+            wrong = f"the id {case.id!r} already stands in line {seen[case.id]}"
+            raise SkillFileError(str(path), [Problem(wrong, field="id", line=number)])
+        seen[case.id] = number
+        yield case
+
+
+def read_suite(path: Path) -> Suite:
+    """A suite with its cases read in; ``recorded`` becomes an absolute path.
+
+    Raises ``NotFound`` and ``SkillFileError``.
+    """
+    try:
+        source = path.read_bytes()
+    except OSError as exc:
+        raise NotFound(
+            f"{path}: no suite there ({exc.strerror})", hint="name one with --suite evals/NAME.yaml"
+        ) from exc
+    document = load_yaml(source, path=str(path))
+    body = document.value
+    if not isinstance(body, dict):
+        raise SkillFileError(str(path), [Problem("must be a mapping with name and cases", line=1)])
+    body = dict(body)
+    if body.pop("schema", None) != "skillforge/suite/v1":
+        raise SkillFileError(str(path), [Problem('must be "skillforge/suite/v1"', field="schema", line=1)])
+    if isinstance(body.get("cases"), str):
+        body["cases"] = list(read_cases(_relative(path, body["cases"], "cases")))
+    elif isinstance(body.get("cases"), list):
+        line = document.where(("cases",))
+        body["cases"] = [_case(row, str(path), line[0] if line else 1) for row in body["cases"]]
+    if isinstance(body.get("recorded"), str):
+        body["recorded"] = str(_relative(path, body["recorded"], "recorded"))
+    try:
+        return Suite.model_validate(body)
+    except ValidationError as exc:
+        raise SkillFileError(str(path), validation_problems(exc, Suite, document.where)) from exc
+
+
+def _case(row: Any, path: str, number: int) -> Case:
+    if not isinstance(row, dict) or not isinstance(row.get("input"), dict):
+        wrong = 'a case needs "input": an object with the fields of the task'
+        raise SkillFileError(path, [Problem(wrong, line=number, hint='for example {"input": {"text": "…"}}')])
+    if "id" not in row:
+        row = {"id": "c-" + digest(row["input"])[7:19], **row}
+    try:
+        return Case.model_validate(row)
+    except ValidationError as exc:
+        raise SkillFileError(path, validation_problems(exc, Case, lambda _: (number, 1))) from exc
+
+
+def _relative(suite: Path, value: str, field: str) -> Path:
+    if not value.startswith(FILE_SCHEME):
+        raise SkillFileError(str(suite), [Problem(f"{value!r} must start with {FILE_SCHEME}", field=field)])
+    return (suite.parent / value.removeprefix(FILE_SCHEME)).resolve()

@@ -34,7 +34,8 @@ class _Missing(Undefined):
 
     def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = None) -> None:
         del exc
-        super().__init__(hint, obj, name, exc=lambda _: _missing_value(name))  # type: ignore[arg-type]
+        raised: Any = lambda _: _missing_value(name)  # noqa: E731  jinja calls it with its message; typed as a class
+        super().__init__(hint, obj, name, exc=raised)
 
     __iter__ = __str__ = __len__ = Undefined._fail_with_undefined_error
     __eq__ = __ne__ = __bool__ = __hash__ = __contains__ = Undefined._fail_with_undefined_error

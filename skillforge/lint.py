@@ -11,7 +11,7 @@ from skillforge.checks import check_problems
 from skillforge.contract import Validator, schema_problems
 from skillforge.hygiene import hidden_text, walk_strings
 from skillforge.redact import find_secrets
-from skillforge.template import template_problems
+from skillforge.template import RESERVED_NAMES, template_problems
 
 from skillforge.errors import Problem
 from skillforge.fields import Where, pointer
@@ -19,7 +19,6 @@ from skillforge.skill import Skill
 
 Location = tuple[str | int, ...]
 FIELD_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
-RESERVED = ("input", "steps", "loop")
 DEVICE_NAMES = {"con", "prn", "aux", "nul"}
 MAX_INSTRUCTIONS = 65_536
 
@@ -68,11 +67,18 @@ def _contract(skill: Skill) -> Iterator[tuple[Location, Problem]]:
         for name, schema in fields.items():
             if not FIELD_NAME.match(name):
                 yield (side, name), Problem("a field's name is letters, digits and _, not starting with a digit")
-            elif side == "input" and name in RESERVED:
-                yield (side, name), Problem(f"the names {', '.join(RESERVED)} are reserved")
+            elif side == "input" and name in RESERVED_NAMES:
+                yield (side, name), Problem(f"the names {', '.join(sorted(RESERVED_NAMES))} are reserved")
             for problem in schema_problems(schema):
                 sound = False
                 yield (side, name), problem
+    if sound:
+        # references are read from the root of the whole contract, not from the root of a field
+        whole = [("input", skill.input_schema()), ("output", skill.output_schema())]
+        for side, root in whole:
+            for problem in schema_problems(root) if root is not None else ():
+                sound = False
+                yield (side,), replace(problem, hint=problem.hint or "write #/properties/FIELD/$defs/NAME")
     if sound:
         yield from _examples(skill)
         for name, schema in skill.input.items():

@@ -58,12 +58,11 @@ class Local:
         self._resolved = ""
 
     def fingerprint(self) -> str:
-        size_and_time = self._path.stat()
-        weights = (
-            CATALOG[self._catalogue_name].sha256
-            if self._catalogue_name
-            else f"{self._path.stem} {size_and_time.st_size} {size_and_time.st_mtime_ns}"
-        )
+        if self._catalogue_name:
+            weights = CATALOG[self._catalogue_name].sha256
+        else:  # hashing many gigabytes at every start is too dear; a touched file is only asked again
+            about = self._path.stat()
+            weights = f"{self._path.stem} {about.st_size} {about.st_mtime_ns}"
         how = "deterministic" if self._deterministic else "sampled"
         return f"local {weights} {how} n_ctx={self._n_ctx} xllamacpp={_runtime_version()}"
 
@@ -110,9 +109,7 @@ class Local:
             started = time.monotonic()
             server.handle_chat_completions(call.body, call.take)
             call.seconds = time.monotonic() - started
-        except ProviderError as exc:
-            call.failure = exc
-        except MissingPackage as exc:
+        except (ProviderError, MissingPackage) as exc:
             call.failure = exc
         except Exception as exc:  # llama.cpp raises ValueError and RuntimeError for whatever a request got wrong
             hint = SCHEMA_HINT if call.request.output_schema is not None else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -13,48 +14,53 @@ if TYPE_CHECKING:
 
 WORDS = {"pass": "REPLACE", "fail": "KEEP", "inconclusive": "NOT SURE"}
 STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
+ORDER = {"skill": 0, "no-model": 1, "bare": 2}
 
 
 def render_report(report: EvalReport) -> None:
-    """Print the report on stdout: plain without a terminal or with NO_COLOR, never cut at the edge."""
+    """Print the report on stdout: colours on a terminal only (and not with NO_COLOR), no line ever cut."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_headline(report))
-    console.print(_verdicts(report))
-    console.print(_figures(report))
+    console.print(Text(_headline(report), style="bold"))
+    arms = sorted(report.arms, key=lambda arm: ORDER.get(arm.kind, len(ORDER)))
+    compared = [(arm, arm.versus_teacher) for arm in arms if arm.versus_teacher is not None]
+    lines = _aligned([_verdict(report, arm, versus) for arm, versus in compared], left=range(5))
+    for (_, versus), line in zip(compared, lines, strict=True):
+        text = Text(line)
+        text.stylize(STYLES[versus.verdict], 1, 1 + len(WORDS[versus.verdict]))
+        console.print(text)
+    for number, line in enumerate(_aligned(_figures(report), left=range(1))):
+        console.print(Text(line, style="dim" if number == 0 else ""))
     for line in _footer(report):
-        console.print(line)
+        console.print(Text(line))
 
 
 def _headline(report: EvalReport) -> str:
     teacher = report.teacher
-    unseen = "unseen " if report.split == "test" else ""
+    kind = "unseen cases" if report.split == "test" else f"{report.split} cases"
     price = _dollars(teacher.usd_per_1000, teacher.cost_estimated)
-    model = teacher.model or teacher.student
-    parts = [
-        f"{report.skill} v{report.version}",
-        f"{report.cases} {unseen}cases ({report.suite}, {report.split})",
-        f"teacher {model}: {_percent(teacher.quality)} right, {price} per 1,000, p95 {_seconds(teacher.p95_s)}",
+    right = f"{_percent(teacher.quality)} right, {price} per 1,000, p95 {_seconds(teacher.p95_s)}"
+    name = teacher.model or teacher.student
+    return f"{report.skill} v{report.version} · {report.cases} {kind} · teacher {name}: {right}"
+
+
+def _verdict(report: EvalReport, arm: ArmReport, versus: Comparison) -> list[str]:
+    cost = _dollars(arm.usd_per_1000, arm.cost_estimated)
+    saved = "" if versus.saving is None else f" ({-100 * versus.saving:+.0f}%)"
+    return [
+        WORDS[versus.verdict],
+        _label(arm),
+        f"{_percent(arm.quality)} right",
+        f"· {cost}{saved} · p95 {_seconds(arm.p95_s)}",
+        _sentence(report, arm, versus),
     ]
-    return " · ".join(parts)
 
 
-def _verdicts(report: EvalReport) -> Table:
-    table = Table(box=None, pad_edge=True, padding=(0, 1), show_header=False)
-    for column in ("verdict", "arm", "quality", "cost", "words"):
-        table.add_column(column, no_wrap=True)
-    order = {"skill": 0, "no-model": 1, "bare": 2}
-    for arm in sorted(report.arms, key=lambda item: order.get(item.kind, 3)):
-        versus = arm.versus_teacher
-        if versus is None:
-            continue
-        table.add_row(
-            Text(WORDS[versus.verdict], style=STYLES[versus.verdict]),
-            arm.name,
-            f"{_percent(arm.quality)} right",
-            f"{_dollars(arm.usd_per_1000, arm.cost_estimated)}{_saved(versus)}",
-            _sentence(report, arm, versus),
-        )
-    return table
+def _label(arm: ArmReport) -> str:
+    """The arm without its provider's prefix, a model file by its name: ``smollm2-135m + skill``."""
+    if arm.kind in ("teacher", "no-model"):
+        return arm.kind
+    name = PurePath(arm.student.partition(":")[2] or arm.student).name
+    return f"{name} {'+ skill' if arm.kind == 'skill' else 'bare'}"
 
 
 def _sentence(report: EvalReport, arm: ArmReport, versus: Comparison) -> str:
@@ -70,7 +76,9 @@ def _sentence(report: EvalReport, arm: ArmReport, versus: Comparison) -> str:
     more = (
         f"about {versus.cases_needed:,} more cases would settle it"
         if versus.cases_needed
-        else "more cases will not help: the gap is too near what you allow"
+        else "no sensible number of cases would settle it: the gap is too near what you allow"
+        if versus.n >= 50
+        else "far too few cases to plan with"
     )
     return f"may be up to {_points(-low)} points worse; {more}"
 
@@ -86,50 +94,64 @@ def _lift(report: EvalReport, arm: ArmReport) -> str:
     return f"; the skill {'adds' if gain >= 0 else 'costs'} {_points(abs(gain))} points"
 
 
-def _figures(report: EvalReport) -> Table:
-    table = Table(box=None, pad_edge=True, padding=(0, 1), header_style="dim", title_justify="left")
+def _figures(report: EvalReport) -> list[list[str]]:
     fields = list(report.teacher.fields)
-    table.add_column("arm", no_wrap=True)
-    columns = ["right", "95% interval", *fields, "checks", "repaired", "tokens in/out", "p50", "p95", "errors"]
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
+    rows = [["arm", "right", "95% interval", *fields, "checks", "repaired", "tokens", "p50", "p95", "errors"]]
     for arm in (report.teacher, *report.arms):
-        table.add_row(
-            arm.name,
-            _percent(arm.quality),
-            f"{100 * arm.bounds.low:.1f}–{100 * arm.bounds.high:.1f}",
-            *[_percent(arm.fields.get(name)) for name in fields],
-            _percent(arm.checks_passed),
-            str(arm.repaired),
-            f"{_count(arm.input_tokens)}/{_count(arm.output_tokens)}",
-            _seconds(arm.p50_s),
-            _seconds(arm.p95_s),
-            str(arm.errors),
+        rows.append(
+            [
+                _label(arm),
+                _percent(arm.quality),
+                f"{100 * arm.bounds.low:.1f}–{100 * arm.bounds.high:.1f}",
+                *[_percent(arm.fields.get(name)) for name in fields],
+                _percent(arm.checks_passed),
+                str(arm.repaired),
+                f"{_count(arm.input_tokens)}+{_count(arm.output_tokens)}",
+                _seconds(arm.p50_s),
+                _seconds(arm.p95_s),
+                str(arm.errors),
+            ]
         )
-    return table
+    return rows
 
 
 def _footer(report: EvalReport) -> list[str]:
     lines = []
-    skills = [arm for arm in report.arms if arm.kind == "skill" and arm.versus_teacher]
-    for arm in skills[:1]:
-        versus = arm.versus_teacher
-        if versus is not None and (versus.lost or versus.gained):
-            lines.append(
-                f" {len(versus.lost)} cases got worse, {len(versus.gained)} better: "
-                f"`skillforge show {report.skill} --lost`"
-            )
+    first = next((arm for arm in report.arms if arm.kind == "skill"), None)
+    versus = first.versus_teacher if first else None
+    if versus is not None and (versus.lost or versus.gained):
+        see = f"`skillforge show {report.skill} --lost`"
+        lines.append(f" {len(versus.lost)} cases got worse, {len(versus.gained)} better: {see}")
     if report.reference == "labels" and report.teacher.quality is not None:
-        wrong = round((1 - report.teacher.quality) * report.teacher.n)
-        lines.append(f" the teacher differs from the labels on {wrong} of {report.teacher.n} cases: its own noise")
+        lines.append(_noise(report.teacher))
     errors = sum(arm.errors for arm in (report.teacher, *report.arms))
     estimated = " est." if any(arm.cost_estimated for arm in (report.teacher, *report.arms)) else ""
     spent = "unknown" if report.spent_usd is None else f"${report.spent_usd:.4g}{estimated}"
-    reused = f", {report.reused} of them from an earlier run" if report.reused else ""
-    lines.append(
-        f" {report.samples} samples{reused} · errors {errors / max(1, report.samples):.1%} (not scored)"
-        f" · spent {spent} · {report.seconds:.0f} s"
-    )
+    reused = f" ({report.reused} from an earlier run)" if report.reused else ""
+    share = f"{errors / max(1, report.samples):.1%}"
+    seconds = f"{report.seconds:.0f} s"
+    lines.append(f" {report.samples} samples{reused} · errors {share} (not scored) · cost {spent} · {seconds}")
+    return lines
+
+
+def _noise(teacher: ArmReport) -> str:
+    """How far teacher and labels differ, by the metric and by field: no student can be measured finer than that."""
+    wrong = round((1 - (teacher.quality or 0.0)) * teacher.n)
+    apart = [f"{name} {round((1 - share) * teacher.n)}" for name, share in teacher.fields.items() if share < 1]
+    by_field = f"; by field: {', '.join(apart)}" if apart else ""
+    return f" teacher and labels differ on {wrong} of {teacher.n} cases{by_field}: that is the teacher's own noise"
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, left: range) -> list[str]:
+    """Rows as lines of equal columns; those in ``left`` start at their left edge, the others end at their right."""
+    if not rows:
+        return []
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = zip(range(len(widths)), row, widths, strict=True)
+        padded = [cell.ljust(width) if at in left else cell.rjust(width) for at, cell, width in cells]
+        lines.append((" " + "  ".join(padded)).rstrip())
     return lines
 
 
@@ -147,10 +169,6 @@ def _dollars(value: float | None, estimated: bool) -> str:
     if value == 0:
         return "$0"
     return f"${value:.2f}{' est.' if estimated else ''}"
-
-
-def _saved(versus: Comparison) -> str:
-    return "" if versus.saving is None else f" ({-100 * versus.saving:+.0f}%)"
 
 
 def _seconds(value: float | None) -> str:

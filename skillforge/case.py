@@ -54,7 +54,7 @@ class Suite(Value):
         """Identity of what is measured: cases and rule (names and descriptions left out)."""
         return digest(
             {
-                "decision": self.decision.model_dump(mode="json"),
-                "cases": [case.model_dump(mode="json", exclude={"metadata"}) for case in self.cases],
+                "decision": self.decision.model_dump(),
+                "cases": [case.model_dump(exclude={"metadata"}) for case in self.cases],
             }
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 from pydantic import BaseModel, ValidationError
 
 from skillforge.errors import Problem
+from skillforge.suggest import did_you_mean
 
 Where = Callable[[tuple[str | int, ...]], tuple[int, int] | None]
 
@@ -58,11 +58,7 @@ def _words(kind: str, message: str, value: object) -> tuple[str, str]:
 
 
 def _did_you_mean(model: type[BaseModel], location: tuple[str | int, ...]) -> str:
-    names = _field_names(model, location[:-1])
-    near = difflib.get_close_matches(str(location[-1]), names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known keys: {', '.join(names)}" if names else ""
+    return did_you_mean(str(location[-1]), _field_names(model, location[:-1]), what="known keys")
 
 
 def _field_names(model: type[BaseModel], parents: tuple[str | int, ...]) -> list[str]:

@@ -9,13 +9,12 @@ from typing import Any
 
 from skillforge.checks import check_problems
 from skillforge.contract import Validator, schema_problems
-from skillforge.hygiene import hidden_text, walk_strings
-from skillforge.redact import find_secrets
-from skillforge.template import RESERVED_NAMES, template_problems
-
 from skillforge.errors import Problem
 from skillforge.fields import Where, pointer
+from skillforge.hygiene import hidden_text, walk_strings
+from skillforge.redact import find_secrets
 from skillforge.skill import Skill
+from skillforge.template import RESERVED_NAMES, template_problems
 
 Location = tuple[str | int, ...]
 FIELD_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
@@ -56,34 +55,48 @@ def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
 
 
 def _contract(skill: Skill) -> Iterator[tuple[Location, Problem]]:
-    sound = True
-    sides: list[tuple[str, dict[str, dict[str, Any]]]] = [("input", skill.input)]
-    if skill.output != "text":
-        sides.append(("output", skill.output))
-    for side, fields in sides:
-        if not fields:
-            sound = False
-            yield (side,), Problem("needs at least one field")
-        for name, schema in fields.items():
+    yield from _field_names(skill)
+    wrong = [*_field_schemas(skill)] or [*_whole_schemas(skill)]
+    yield from wrong
+    if not wrong:  # only a sound contract can judge examples and defaults
+        yield from _examples(skill)
+        yield from _defaults(skill)
+
+
+def _sides(skill: Skill) -> list[tuple[str, dict[str, dict[str, Any]]]]:
+    sides = [("input", skill.input)]
+    return sides if skill.output == "text" else [*sides, ("output", skill.output)]
+
+
+def _field_names(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    for side, fields in _sides(skill):
+        for name in fields:
             if not FIELD_NAME.match(name):
                 yield (side, name), Problem("a field's name is letters, digits and _, not starting with a digit")
             elif side == "input" and name in RESERVED_NAMES:
                 yield (side, name), Problem(f"the names {', '.join(sorted(RESERVED_NAMES))} are reserved")
+
+
+def _field_schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    for side, fields in _sides(skill):
+        if not fields:
+            yield (side,), Problem("needs at least one field")
+        for name, schema in fields.items():
             for problem in schema_problems(schema):
-                sound = False
                 yield (side, name), problem
-    if sound:
-        # references are read from the root of the whole contract, not from the root of a field
-        whole = [("input", skill.input_schema()), ("output", skill.output_schema())]
-        for side, root in whole:
-            for problem in schema_problems(root) if root is not None else ():
-                sound = False
-                yield (side,), replace(problem, hint=problem.hint or "write #/properties/FIELD/$defs/NAME")
-    if sound:
-        yield from _examples(skill)
-        for name, schema in skill.input.items():
-            if "default" in schema and (wrong := Validator(schema).problems(schema["default"])):
-                yield ("input", name, "default"), Problem(f"does not fit its own schema: {wrong[0]}")
+
+
+def _whole_schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    """References are read from the root of the whole contract, not from the root of a field."""
+    for side, root in (("input", skill.input_schema()), ("output", skill.output_schema())):
+        for problem in schema_problems(root) if root is not None else ():
+            yield (side,), replace(problem, hint=problem.hint or "write #/properties/FIELD/$defs/NAME")
+
+
+def _defaults(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    for name, schema in skill.input.items():
+        if "default" in schema and (wrong := Validator(schema).problems(schema["default"])):
+            yield ("input", name, "default"), Problem(f"does not fit its own schema: {wrong[0]}")
 
 
 def _template(skill: Skill) -> Iterator[tuple[Location, Problem]]:

@@ -69,5 +69,10 @@ class Run(Value):
         return self.status == "ok"
 
     @property
+    def latency(self) -> float | None:
+        """Seconds over all attempts, ``None`` if unknown."""
+        return self.latency_s
+
+    @property
     def repaired(self) -> bool:
         return any(attempt.kind == "repair" for attempt in self.attempts)

@@ -113,7 +113,8 @@ class Skill(Value):
 
     def identity(self) -> dict[str, Any]:
         """What the digest is taken over: the identity keys that differ from their defaults, plus the required ones."""
-        body = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"license", "metadata"})
+        # not pydantic's JSON mode: it turns NaN into null, where the canonical form refuses it
+        body = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"license", "metadata"})
         body["schema"] = SCHEMA_ID
         if "examples" in body:
             body["examples"].pop("file", None)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from skillforge.yamlfile import load_yaml
 
 from skillforge.canonical import digest
 from skillforge.case import Case, Suite
 from skillforge.errors import NotFound, Problem, SkillFileError
 from skillforge.fields import validation_problems
 from skillforge.jsonl import read_jsonl
+from skillforge.yamlfile import load_yaml
 
 FILE_SCHEME = "file://"
 

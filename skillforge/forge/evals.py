@@ -188,6 +188,9 @@ def _keep(work: Workspace, version: SkillVersion, suite: Suite, plan: EvalPlan, 
     body = report.model_dump(mode="json")
     for arm in report.arms:
         if arm.kind == "skill" and arm.versus_teacher is not None:
+            latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
+            if latest is not None and latest.report["arms"] == body["arms"]:
+                continue  # the same measurement shown again is no new evidence
             work.evidence.add(
                 skill=version.name,
                 digest=version.digest,

@@ -72,7 +72,9 @@ def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Sui
     if path is not None:
         return read_suite(path)
     named = version.skill.suite or f"{EVALS_FOLDER}/{version.name}.yaml"
-    found = work.root / named
+    found = (work.root / named).resolve()
+    if not found.is_relative_to(work.root):  # a skill file is untrusted: it does not choose what is read elsewhere
+        raise UsageError(f"{version.name}: its suite {named!r} lies outside {work.root}", hint="name it with --suite")
     if not found.is_file():
         raise NotFound(f"{version.name} has no suite: {found} does not exist", hint="name one with --suite FILE")
     return read_suite(found)

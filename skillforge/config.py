@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from pydantic import ValidationError
 
 from skillforge.errors import Problem, SkillFileError, UsageError
 from skillforge.messages import Value
+from skillforge.suggest import did_you_mean
 
 SETTINGS_FILE = "skillforge.toml"
 STATE_FOLDER = ".skillforge"
@@ -43,20 +44,21 @@ def find_root(start: Path) -> Path | None:
 def read_settings(root: Path) -> Settings:
     """Settings of the repository at ``root``; defaults where there is no file.
 
-    Raises ``SkillFileError`` for a file that is not TOML or holds unknown keys.
+    Raises ``SkillFileError`` for a file that is not TOML or holds unknown keys, ``UsageError`` for an unreadable one.
     """
     file = root / SETTINGS_FILE
     if not file.exists():
         return Settings()
     try:
         return Settings.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except OSError as exc:
+        raise UsageError(f"{file} cannot be read: {exc.strerror}", hint="it must be a file of yours") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise SkillFileError(str(file), [Problem(f"not TOML: {exc}")]) from exc
     except ValidationError as exc:
-        known = ", ".join(Settings.model_fields)
         problems = [
-            Problem(item["msg"], field=".".join(map(str, item["loc"])), hint=f"known keys: {known}")
-            for item in exc.errors()
+            _problem(item["type"], item["msg"], ".".join(map(str, item["loc"])))
+            for item in exc.errors(include_url=False)
         ]
         raise SkillFileError(str(file), problems) from exc
 
@@ -72,7 +74,12 @@ def store_io(settings: Settings) -> StoreIO:
     named = os.environ.get("SKILLFORGE_STORE_IO")
     if named is None:
         return settings.store_io
-    for choice in get_args(StoreIO):
-        if named == choice:
-            return settings.store_io if choice is None else choice
-    raise UsageError(f"SKILLFORGE_STORE_IO is {named!r}", hint="set it to none, redacted or full")
+    if named not in get_args(StoreIO):
+        raise UsageError(f"SKILLFORGE_STORE_IO is {named!r}", hint="set it to none, redacted or full")
+    return cast(StoreIO, named)
+
+
+def _problem(kind: str, message: str, field: str) -> Problem:
+    if kind == "extra_forbidden":
+        return Problem("unknown key", field=field, hint=did_you_mean(field, Settings.model_fields, what="known keys"))
+    return Problem(message[:1].lower() + message[1:], field=field)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ValidationError
 
@@ -28,7 +28,7 @@ def validation_problems(error: ValidationError, model: type[BaseModel], where: W
         location = tuple(part for part in item["loc"] if not _is_union_tag(part))
         place = where(location) if where else None
         field = pointer(location)
-        message, hint = _words(item["type"], str(item["msg"]), item["input"])
+        message, hint = _words(item["type"], str(item["msg"]), item["input"], item.get("ctx", {}))
         if item["type"] == "extra_forbidden":
             message, hint = "unknown key", _did_you_mean(model, location)
         line, column = place or (None, None)
@@ -49,12 +49,17 @@ def _is_union_tag(part: str | int) -> bool:
     return isinstance(part, str) and (part.startswith(("literal[", "dict[", "function-", "tuple[")))
 
 
-def _words(kind: str, message: str, value: object) -> tuple[str, str]:
+def _words(kind: str, message: str, value: object, context: Mapping[str, object]) -> tuple[str, str]:
     if kind == "string_pattern_mismatch":
-        return f"{value!r} has the wrong form", 'small letters, digits and single "-" only'
+        return f"{_shown(value)} has the wrong form", f"it must match {context.get('pattern')}"
     if kind == "literal_error":
-        return f"{value!r} is not allowed: {message.removeprefix('Input should be ')}", ""
+        return f"{_shown(value)} is not allowed: {message.removeprefix('Input should be ')}", ""
     return _WORDS.get(kind, message[:1].lower() + message[1:]), ""
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _did_you_mean(model: type[BaseModel], location: tuple[str | int, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from skillforge.errors import NotFound, Problem, SkillFileError
 
 MAX_LINE_BYTES = 1_048_576
+ONE_A_LINE = "write one whole JSON object a line"
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -31,18 +32,32 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, _parse(path, number, raw)
 
 
-def _parse(path: Path, number: int, raw: bytes) -> dict[str, Any]:
+def strict_json(data: bytes | str) -> Any:
+    """A JSON value; UTF-8 only, no NaN or Infinity, no key twice, no half surrogates. Raises ``ValueError``."""
+    text = data if isinstance(data, str) else data.decode("utf-8")
     try:
-        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as exc:
-        raise _wrong(path, number, f"not JSON: {exc}") from exc
-    if not isinstance(value, dict):
-        raise _wrong(path, number, "must be a JSON object")
+        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_no_duplicates)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+    except UnicodeEncodeError as exc:
+        raise ValueError("it holds half a surrogate pair, which is no text") from exc
     return value
 
 
-def _wrong(path: Path, number: int, message: str) -> SkillFileError:
-    return SkillFileError(str(path), [Problem(message, line=number)])
+def _parse(path: Path, number: int, raw: bytes) -> dict[str, Any]:
+    try:
+        value = strict_json(raw)
+    except ValueError as exc:
+        raise _wrong(path, number, f"not JSON: {exc}", hint=ONE_A_LINE) from exc
+    if not isinstance(value, dict):
+        raise _wrong(path, number, "must be a JSON object", hint=ONE_A_LINE)
+    return value
+
+
+def _wrong(path: Path, number: int, message: str, hint: str = "") -> SkillFileError:
+    return SkillFileError(str(path), [Problem(message, line=number, hint=hint)])
 
 
 def _refuse(name: str) -> NoReturn:

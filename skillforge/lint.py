@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,10 @@ from skillforge.hygiene import hidden_text, walk_strings
 from skillforge.redact import find_secrets
 from skillforge.skill import Skill
 from skillforge.template import RESERVED_NAMES, template_problems
+from skillforge.yamlscalar import MAX_DEPTH
 
 Location = tuple[str | int, ...]
-FIELD_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 DEVICE_NAMES = {"con", "prn", "aux", "nul"}
 MAX_INSTRUCTIONS = 65_536
 
@@ -27,6 +28,12 @@ def lint_skill(skill: Skill, *, where: Where | None = None) -> list[Problem]:
 
     ``where`` maps a location such as ``("checks", 1)`` to ``(line, column)``.
     """
+    try:
+        skill.digest()
+    except ValueError as exc:  # numbers and texts that JSON cannot carry exactly: nothing else can be said
+        return [Problem(f"has no identity: {exc}", hint="keep to JSON values: numbers up to 2**53, valid text")]
+    if _depth(skill.identity()) > MAX_DEPTH:
+        return [Problem(f"nested deeper than {MAX_DEPTH} levels", hint="flatten it: no skill file could hold it")]
     found: list[Problem] = []
     for location, problem in _all(skill):
         inner = f"{pointer(location)}{_joined(problem.field)}"
@@ -37,6 +44,13 @@ def lint_skill(skill: Skill, *, where: Where | None = None) -> list[Problem]:
 
 def _joined(field: str) -> str:
     return "" if not field else field if field.startswith(("/", "[")) else f".{field}"
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, dict | list | tuple):
+        return 0
+    members = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, members), default=0)
 
 
 def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
@@ -56,7 +70,7 @@ def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
 
 def _contract(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     yield from _field_names(skill)
-    wrong = [*_field_schemas(skill)] or [*_whole_schemas(skill)]
+    wrong = [*_schemas(skill)]
     yield from wrong
     if not wrong:  # only a sound contract can judge examples and defaults
         yield from _examples(skill)
@@ -71,31 +85,36 @@ def _sides(skill: Skill) -> list[tuple[str, dict[str, dict[str, Any]]]]:
 def _field_names(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     for side, fields in _sides(skill):
         for name in fields:
-            if not FIELD_NAME.match(name):
+            if not FIELD_NAME.fullmatch(name):
                 yield (side, name), Problem("a field's name is letters, digits and _, not starting with a digit")
             elif side == "input" and name in RESERVED_NAMES:
                 yield (side, name), Problem(f"the names {', '.join(sorted(RESERVED_NAMES))} are reserved")
 
 
-def _field_schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+def _schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     for side, fields in _sides(skill):
         if not fields:
             yield (side,), Problem("needs at least one field")
-        for name, schema in fields.items():
-            for problem in schema_problems(schema):
-                yield (side, name), problem
+        whole = skill.input_schema() if side == "input" else skill.output_schema()
+        for problem in schema_problems(whole):
+            yield _placed(side, fields, problem)
 
 
-def _whole_schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
-    """References are read from the root of the whole contract, not from the root of a field."""
-    for side, root in (("input", skill.input_schema()), ("output", skill.output_schema())):
-        for problem in schema_problems(root) if root is not None else ():
-            yield (side,), replace(problem, hint=problem.hint or "write #/properties/FIELD/$defs/NAME")
+def _placed(side: str, fields: Collection[str], problem: Problem) -> tuple[Location, Problem]:
+    """A problem of a whole contract, at its field. References start at the root of the contract, not of a field."""
+    if problem.field.endswith("/$ref"):
+        problem = replace(problem, hint="write #/properties/FIELD/$defs/NAME; only schemas can be referred to")
+    for name in fields:
+        root = "/properties/" + name.replace("~", "~0").replace("/", "~1")
+        if f"{problem.field}/".startswith(f"{root}/"):
+            return (side, name), replace(problem, field=problem.field.removeprefix(root))
+    return (side,), problem
 
 
 def _defaults(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    fields = Validator({**skill.input_schema(), "required": []})
     for name, schema in skill.input.items():
-        if "default" in schema and (wrong := Validator(schema).problems(schema["default"])):
+        if "default" in schema and (wrong := fields.problems({name: schema["default"]})):
             yield ("input", name, "default"), Problem(f"does not fit its own schema: {wrong[0]}")
 
 

@@ -4,6 +4,18 @@ Measured on 15 banking intents of CLINC150 (20 examples an intent, 520 queries, 
 n-grams of 3 and 4 characters over the text padded with a blank, sublinear term frequency, smoothed idf: .860. Others:
 2..5 .858, 2..4 .860 (three times the postings), padded at every word 2..5 .853, words .829, without idf .846, idf
 squared .829. Draws lie up to four points apart, so the smallest index among the best was taken.
+
+Some examples are near to everything: long messages above all, which push the fitting ones out (hubs: Suzuki et al.,
+"Centering Similarity Measures to Reduce Hubs", EMNLP 2013, subtract each example's mean similarity). Here the cosine is
+DIVIDED by (mean similarity of the example + that of all examples), so that sharing nothing stays 0. Measured with the
+300 train and dev messages of the ticket suite (8 queues, leave one out, majority label, mean of k = 4, 6, 8, 10): plain
+cosine .500, divided .557 (paired gain .058, standard error .020, the choice among some 90 variants not counted in); one
+message was among the nearest six of 73 others, now none of more than 14. The 60 of dev by the 240 of train: .512, .558.
+Gains elsewhere, with their standard errors: CLINC150 as above .004 (.005), all its 150 intents .007 (.006), BANKING77
+.010 (.007), AG News .006 (.007), six emotions -.020 (.014). Tried as well, no clear further gain: subtracting, other
+lengths, n-grams inside words, words, stems, other idf and term frequencies, too common or too rare n-grams left out,
+digits masked; worse: best matching sentence, pivoted length, the first sentence doubled, query expansion. Subtracting
+half the mean of the ten greatest similarities gains more on CLINC150 (.878) but takes every pair of examples.
 """
 
 from __future__ import annotations
@@ -46,7 +58,7 @@ class NearestExamples:
         same = self._by_text.get(text, ())
         scores = self._index.scores(text)
         for number in same:
-            scores[number] = -1.0 if exclude_same else 2.0  # a cosine stays below: rounding cannot outrank itself
+            scores[number] = -1.0 if exclude_same else math.inf
         best = heapq.nsmallest(k, range(len(scores)), key=lambda number: (-scores[number], number))
         return tuple(self._examples[number] for number in reversed(best) if scores[number] >= 0)
 
@@ -76,7 +88,7 @@ def canonical_text(input: Mapping[str, Any]) -> str:
 
 
 class _Index:
-    """Inverted index: n-gram -> the texts that hold it, with its weight in their unit vector."""
+    """Inverted index: n-gram -> the texts that hold it, with its weight in their unit vector, hubs scaled down."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         counted = [Counter(_grams(text)) for text in texts]
@@ -89,14 +101,27 @@ class _Index:
                 numbers, weights = self._postings.setdefault(gram, (array("l"), array("d")))
                 numbers.append(number)
                 weights.append(weight)
+        self._scale_hubs_down()
 
     def scores(self, text: str) -> list[float]:
-        """Cosine of ``text`` with every indexed text, in their order."""
+        """Cosine of ``text`` with every indexed text, hubs scaled down, in their order; never below 0."""
         scores = [0.0] * self._size
         for gram, weight in self._vector(Counter(_grams(text))):
             for number, other in zip(*self._postings[gram], strict=True):
                 scores[number] += weight * other
         return scores
+
+    def _scale_hubs_down(self) -> None:
+        """Divides each text's weights by (its mean cosine with the indexed texts + the mean of those means)."""
+        means = [0.0] * self._size
+        for numbers, weights in self._postings.values():
+            mean_weight = math.fsum(weights) / self._size
+            for number, weight in zip(numbers, weights, strict=True):
+                means[number] += weight * mean_weight
+        overall = math.fsum(means) / max(1, self._size)
+        for numbers, weights in self._postings.values():
+            for at, number in enumerate(numbers):
+                weights[at] /= overall + means[number]
 
     def _vector(self, counts: Counter[str]) -> list[tuple[str, float]]:
         """Unit vector of the known n-grams: (1 + ln tf) * idf, with idf = ln((1 + N) / (1 + df)) + 1."""

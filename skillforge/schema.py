@@ -17,5 +17,6 @@ def skill_json_schema() -> dict[str, Any]:
     schema["title"] = "skillforge skill"
     schema["required"] = sorted({*schema.get("required", ()), "schema"})
     check = schema["$defs"]["Check"]["properties"]["type"]
+    schema["properties"]["steps"] = {"type": "array", "maxItems": 0, "description": "Workflows: not in this version."}
     check["enum"] = [*CHECK_TYPES, *(f"not-{name}" for name in CHECK_TYPES)]
     return schema

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from skillforge.errors import NotFound, Problem, SkillFileError
 from skillforge.fields import Where, validation_problems
 from skillforge.jsonl import read_jsonl
 from skillforge.lint import lint_skill
-from skillforge.skill import Skill
+from skillforge.skill import Examples, Skill
 from skillforge.yamlfile import dump_yaml, load_yaml
 
 SKILL_FILE = "skill.yaml"
@@ -46,8 +47,10 @@ def read_skill(path: Path) -> SkillFile:
     document = load_yaml(source, path=str(file))
     body, problems = _with_examples(document.value, file)
     if problems:
-        raise SkillFileError(str(file), problems)
+        raise SkillFileError(str(file), [_placed(problem, document.where) for problem in problems])
     skill, problems = _validate(body, document.where)
+    if skill is None and (rest := _readable_part(body)) is not None:
+        problems += lint_skill(rest, where=document.where)
     if skill is not None:
         problems = lint_skill(skill, where=document.where)
         if file.name == SKILL_FILE and file.resolve().parent.name != skill.name:
@@ -81,10 +84,13 @@ def write_skill(skill: Skill, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     body = skill.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"examples"})
     body = {"schema": skill.schema_id, **body}
+    for check, written in zip(skill.checks, body.get("checks", ()), strict=True):
+        if "value" in check.model_fields_set:  # `equals: null` is an operand, though null is the default
+            written["value"] = check.value
     examples = skill.examples
-    if examples.items:
+    if "examples" in skill.identity():
         shown: dict[str, Any] = {"select": examples.select}
-        if examples.select != "all":
+        if examples.select != "all" or examples.k != Examples().k:
             shown["k"] = examples.k
         items = [item.model_dump(mode="json") for item in examples.items]
         if len(items) > INLINE_EXAMPLES:
@@ -130,6 +136,29 @@ def _validate(body: Any, where: Where | None) -> tuple[Skill | None, list[Proble
         return None, validation_problems(exc, Skill, where)
 
 
+def _readable_part(body: Any) -> Skill | None:
+    """The skill without its unknown keys, so that they do not hide what else is wrong; ``None`` where more is amiss."""
+    try:
+        Skill.model_validate(body, strict=False)
+    except ValidationError as exc:
+        if not isinstance(body, dict) or any(error["type"] != "extra_forbidden" for error in exc.errors()):
+            return None
+        body = copy.deepcopy(body)
+        for error in exc.errors():
+            holder = body
+            for step in error["loc"][:-1]:
+                holder = holder[step]
+            del holder[error["loc"][-1]]
+        return _validate(body, None)[0]
+    return None
+
+
+def _placed(problem: Problem, where: Where) -> Problem:
+    """The problem with the line of its field, ``examples.file`` being the key ``file`` of ``examples``."""
+    line, column = where(tuple(problem.field.split("."))) or (None, None)
+    return replace(problem, line=line, column=column) if problem.line is None else problem
+
+
 def _with_examples(body: Any, file: Path) -> tuple[Any, list[Problem]]:
     """The body with the items of ``examples: {file: …}`` read in. The file stays inside the skill's folder."""
     examples = body.get("examples") if isinstance(body, dict) else None
@@ -138,9 +167,13 @@ def _with_examples(body: Any, file: Path) -> tuple[Any, list[Problem]]:
     name = examples["file"]
     if "items" in examples:
         return body, [Problem("give either file or items, not both", field="examples")]
-    target = (file.parent / str(name)).resolve()
-    if not isinstance(name, str) or not target.is_relative_to(file.parent.resolve()):
+    if not isinstance(name, str) or "\0" in name:
+        return body, [Problem("must be the name of a file", field="examples.file")]
+    target = (file.parent / name).resolve()
+    if not target.is_relative_to(file.parent.resolve()):
         return body, [Problem(f"{name!r} lies outside the skill's folder", field="examples.file")]
+    if not target.is_file():
+        return body, [Problem(f"{name!r} is not a file in the skill's folder", field="examples.file")]
     items: list[dict[str, Any]] = []
     for number, item in read_jsonl(target):
         unknown = set(item) - {"id", "input", "output"}

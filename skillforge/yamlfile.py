@@ -29,6 +29,8 @@ _HINTS = {
     "mapping values are not allowed in this context": 'a value that holds ": " needs quotes; check the indentation',
     "found character that cannot start any token": "indent with spaces, not tabs; quote a value that starts with @ ` %",
     "could not find expected ':'": "a key without its colon, or a quote that is not closed",
+    "did not find expected ',' or ']'": "a list that starts with [ is not closed, or a comma is missing",
+    "did not find expected ',' or '}'": "a mapping that starts with { is not closed, or a comma is missing",
     "did not find expected key": "check the indentation and the quotes",
     "found unexpected end of stream": "a quote that is not closed",
 }

@@ -61,6 +61,21 @@ def test_two_character_words_of_chinese_are_found() -> None:
     assert ids(finder.nearest({"ticket": "可以退款吗"}, 1)) == ["e0"]
 
 
+def test_a_long_message_that_is_near_to_everything_does_not_push_out_the_one_that_fits() -> None:
+    asked = "hello, i want to change my email address please, thank you very much"
+    everything = (
+        "hello, first of all thank you very much. i want to say the lamp is nice, the parcel was quick, i want to keep "
+        "the app, my account works, i want to change nothing. but please, thank you very much, where is my invoice"
+    )
+    others = (
+        "hello, i want to pay my bill, thank you",
+        "thank you very much for the lamp",
+        "please, where is my parcel",
+    )
+    found = NearestExamples(examples_of(everything, "email change", *others)).nearest({"ticket": asked}, 1)
+    assert ids(found) == ["e1"]
+
+
 def test_only_the_head_of_a_long_input_is_indexed() -> None:
     head = "lorem ipsum " * (INDEXED_CHARACTERS // 12)
     finder = NearestExamples(examples_of(head + "x" * 10**6, "refund"))

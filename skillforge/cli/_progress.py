@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ class Progress:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._tenth = 0
-        self._live = sys.stderr.isatty()
+        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
     def __enter__(self) -> Self:
         return self
@@ -27,7 +28,12 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the live line away, so that something else can be said."""
         if self._live and self._drawn:
+            self._drawn = 0.0
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
+
+from skillforge.cli._shared import aligned
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, Comparison, EvalReport
@@ -19,17 +21,18 @@ ORDER = {"skill": 0, "no-model": 1, "bare": 2}
 
 def render_report(report: EvalReport) -> None:
     """Print the report on stdout: colours on a terminal only (and not with NO_COLOR), no line ever cut."""
-    console = Console(highlight=False, soft_wrap=True)
+    plain = bool(os.environ.get("NO_COLOR"))  # rich alone would still write bold and dim
+    console = Console(highlight=False, soft_wrap=True, color_system=None if plain else "auto")
     console.print(Text(_headline(report), style="bold"))
     arms = sorted(report.arms, key=lambda arm: ORDER.get(arm.kind, len(ORDER)))
     compared = [(arm, arm.versus_teacher) for arm in arms if arm.versus_teacher is not None]
-    lines = _aligned([_verdict(report, arm, versus) for arm, versus in compared], left=range(5))
+    lines = aligned([_verdict(report, arm, versus) for arm, versus in compared], left=range(5))
     for (_, versus), line in zip(compared, lines, strict=True):
-        text = Text(line)
+        text = Text(" " + line)
         text.stylize(STYLES[versus.verdict], 1, 1 + len(WORDS[versus.verdict]))
         console.print(text)
-    for number, line in enumerate(_aligned(_figures(report), left=range(1))):
-        console.print(Text(line, style="dim" if number == 0 else ""))
+    for number, line in enumerate(aligned(_figures(report), left=range(1))):
+        console.print(Text(" " + line, style="dim" if number == 0 else ""))
     for line in _footer(report):
         console.print(Text(line))
 
@@ -140,19 +143,6 @@ def _noise(teacher: ArmReport) -> str:
     apart = [f"{name} {round((1 - share) * teacher.n)}" for name, share in teacher.fields.items() if share < 1]
     by_field = f"; by field: {', '.join(apart)}" if apart else ""
     return f" teacher and labels differ on {wrong} of {teacher.n} cases{by_field}: that is the teacher's own noise"
-
-
-def _aligned(rows: Sequence[Sequence[str]], *, left: range) -> list[str]:
-    """Rows as lines of equal columns; those in ``left`` start at their left edge, the others end at their right."""
-    if not rows:
-        return []
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = zip(range(len(widths)), row, widths, strict=True)
-        padded = [cell.ljust(width) if at in left else cell.rjust(width) for at, cell, width in cells]
-        lines.append((" " + "  ".join(padded)).rstrip())
-    return lines
 
 
 def _percent(value: float | None) -> str:

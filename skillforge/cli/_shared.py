@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from skillforge.errors import InvalidInput, NotFound, UsageError
+from skillforge.jsonl import strict_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
     from skillforge.forge.forge import Forge
 
 MAX_INPUT_BYTES = 1_048_576
+SHOWN = 60  # characters of a wrong value in a message
+_SUCH: Mapping[str, str] = defaultdict(
+    lambda: "3 or [1, 2]",
+    {"integer": "3", "number": "3.5", "boolean": "true", "array": '["a", "b"]', "object": '{"a": 1}', "null": "null"},
+)
 
 
 def note(message: str) -> None:
@@ -25,21 +34,59 @@ def note(message: str) -> None:
     typer.echo(message, err=True)
 
 
+def help_when_bare(ctx: typer.Context) -> None:
+    """A group called without a command shows its help, on stderr: nothing was done."""
+    if ctx.invoked_subcommand is None:
+        note(ctx.get_help())
+        raise typer.Exit(2)
+
+
 def open_forge() -> Forge:
-    """The repository around the current folder; what it has to say goes to stderr."""
-    return open_forge_at(None)
+    """The repository around the current folder; what it has to say goes to stderr.
+
+    Raises ``UsageError`` where there is none: only ``init``, ``create`` and ``demo`` make one.
+    """
+    from skillforge.config import find_root
+
+    if find_root(Path.cwd()) is None and not os.environ.get("SKILLFORGE_DB"):
+        raise UsageError(
+            f"{Path.cwd()} is not in a skillforge repository", hint="make it one: skillforge init, or go to yours"
+        )
+    return open_forge_at(Path.cwd())
 
 
-def open_forge_at(folder: Path | None) -> Forge:
-    """The repository around ``folder``."""
+def open_forge_at(folder: Path) -> Forge:
+    """The repository around ``folder``, or ``folder`` itself where there is none."""
     from skillforge.forge.forge import Forge
 
     return Forge(folder, say=note)
 
 
+@contextmanager
+def resumable(kept: Callable[[], str]) -> Iterator[None]:
+    """An interrupt ends the command with exit code 130, saying what ``kept()`` says and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"\ninterrupted: {kept()}; the same command goes on from there")
+        raise typer.Exit(130) from None
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int]) -> list[str]:
+    """Rows as lines of equal columns; those in ``left`` start at their left edge, the others end at their right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(range(len(widths)), row, widths, strict=True)
+        padded = [cell.ljust(width) if at in left else cell.rjust(width) for at, cell, width in cells]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """One JSON document on stdout, in plain ASCII where stdout is not UTF-8."""
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    typer.echo(json.dumps(value, ensure_ascii=ascii_only, indent=2))
 
 
 def as_json(value: BaseModel) -> dict[str, Any]:
@@ -54,7 +101,9 @@ def split_pairs(pairs: Sequence[str]) -> dict[str, str]:
         if not equals or not name:
             raise UsageError(f"-i {pair}: must be field=value", hint='for example -i ticket="I was charged twice"')
         if name in found:
-            raise UsageError(f"-i {name}: given twice")
+            raise UsageError(f"-i {name}: given twice", hint="write it once")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise UsageError(f"-i {name}: not UTF-8 text", hint="give it as JSON with -f FILE")
         found[name] = value
     return found
 
@@ -71,26 +120,35 @@ def _typed(schema: Mapping[str, Any], name: str, text: str) -> Any:
     if text in choices or kinds == {"string"}:
         return text
     try:
-        return json.loads(text)
+        return strict_json(text)
     except ValueError as exc:
         if not kinds or "string" in kinds:
             return text
         wanted = " or ".join(sorted(kinds))
-        raise InvalidInput(f"-i {name}: {text!r} is not {wanted}", field=name, hint="write it as JSON") from exc
+        shown = text if len(text) <= SHOWN else text[:SHOWN] + "…"
+        raise InvalidInput(
+            f"-i {name}: {shown!r} is not of the type {wanted}",
+            field=name,
+            hint=f"write it as JSON, such as {_SUCH[wanted]}",
+        ) from exc
 
 
 def read_input(source: str) -> dict[str, Any]:
     """A JSON object from a file, or from stdin for ``-``."""
+    name = "stdin" if source == "-" else source
     try:
-        data = sys.stdin.buffer.read(MAX_INPUT_BYTES + 1) if source == "-" else Path(source).read_bytes()
+        with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as handle:
+            data = handle.read(MAX_INPUT_BYTES + 1)
     except OSError as exc:
-        raise NotFound(f"{source}: cannot be read ({exc.strerror})", hint="check the path") from exc
+        raise NotFound(f"{name}: cannot be read ({exc.strerror})", hint="check the path") from exc
     if len(data) > MAX_INPUT_BYTES:
-        raise InvalidInput(f"{source}: longer than {MAX_INPUT_BYTES:,} bytes")
+        raise InvalidInput(f"{name}: longer than {MAX_INPUT_BYTES:,} bytes", hint="give a shorter input")
+    if not data.strip():
+        raise InvalidInput(f"{name}: empty", hint='give the input as a JSON object: {"field": "value"}')
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise InvalidInput(f"{source}: not JSON: {exc}", hint='an input is an object, {"field": "value"}') from exc
+        value = strict_json(data)
+    except ValueError as exc:
+        raise InvalidInput(f"{name}: not JSON: {exc}", hint='an input is an object: {"field": "value"}') from exc
     if not isinstance(value, dict):
-        raise InvalidInput(f"{source}: must be a JSON object", hint='for example {"ticket": "…"}')
+        raise InvalidInput(f"{name}: must be a JSON object", hint='for example {"ticket": "…"}')
     return value

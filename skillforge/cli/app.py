@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import errno
+import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from skillforge.cli import create, demo, evaluate, models, run, skills
+from skillforge.cli._shared import help_when_bare
 from skillforge.errors import SkillforgeError
+
+USAGE = 2
 
 app = typer.Typer(
     name="skillforge",
     help="A strong model writes down how to do a task; cheap models do it; an eval proves whether they match.",
     epilog="Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 infrastructure. Start with: skillforge demo",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -45,26 +48,32 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Runs before every command; ``--version`` is all it knows."""
+    help_when_bare(ctx)
 
 
 def main() -> None:
     """Run the command line. Expected errors become one message; ``SKILLFORGE_DEBUG=1`` shows the traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # an answer may hold what the terminal's encoding cannot: escaped it can still be read
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        code: Any = app(prog_name="skillforge", standalone_mode=False)
     except SkillforgeError as exc:
         _fail(str(exc), exc.hint, exc.exit_code, exc)
+    except typer.TyperException as exc:
+        context = getattr(exc, "ctx", None)
+        _fail(exc.format_message(), f"see {context.command_path} --help" if context else "", USAGE, exc)
     except OSError as exc:
-        if exc.errno == errno.EPIPE:  # the reader of a pipe went away
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(1) from None
         place = f"{exc.filename}: " if exc.filename else ""
-        hint = "free some space; what was finished is kept" if exc.errno == errno.ENOSPC else ""
-        _fail(f"{place}{exc.strerror or exc}", hint, 4 if exc.errno == errno.ENOSPC else 2, exc)
+        _fail(f"{place}{exc.strerror or exc}", "check the path, its permissions and the space on the disk", USAGE, exc)
+    raise SystemExit(code)
 
 
 def _fail(message: str, hint: str, code: int, exc: BaseException) -> None:

@@ -8,65 +8,103 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillforge.cli._progress import Progress
-from skillforge.cli._shared import as_json, note, open_forge, print_json, split_pairs
-from skillforge.errors import UsageError
+from skillforge.cli._repository import make_repository
+from skillforge.cli._shared import as_json, note, open_forge_at, print_json, resumable, split_pairs
+from skillforge.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from skillforge.case import Case
     from skillforge.forge.create import Created
+    from skillforge.forge.forge import Forge
+
+STAGES = {"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}
 
 
 def create(
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task in a sentence, or @FILE to read it from.")],
     teacher: Annotated[str | None, typer.Option(help="The strong model, for example replay:answers.jsonl.")] = None,
     cases: Annotated[Path | None, typer.Option(help='JSONL of inputs, one {"input": {…}} a line.')] = None,
-    inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value of one input.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Option("--input", "-i", help="field=value of one input; repeat per field.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for <name>/skill.yaml (skills/).")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the skill; the teacher picks one otherwise.")] = None,
     suite: Annotated[str | None, typer.Option(help="The suite that will measure it, for example evals/x.yaml.")] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
-    """Let a strong model solve a task on real inputs and write down how, as a draft skill.
+    """Let a strong model write down how to do a task.
 
-    Cases that carry splits are used from the train split only. Solved inputs are kept: after an interruption or a
-    failed draft the same command asks only for what is missing.
+    It solves real inputs first and writes a draft skill from what it did. Cases that carry splits are used from the
+    train split only. Solved inputs are kept: after an interruption or a failed draft the same command asks only for
+    what is missing.
 
     Examples:
 
-      skillforge create "Route one support message to a queue" --teacher replay:answers.jsonl --cases messages.jsonl
+    \b
+      skillforge create "Route one support message to a queue" \\
+        --teacher replay:answers.jsonl --cases messages.jsonl
+      skillforge create @task.txt --teacher replay:answers.jsonl \\
+        -i ticket="I was charged twice" -o skills
 
-      skillforge create @task.txt --teacher replay:answers.jsonl -i ticket="I was charged twice" -o skills
+    Exit code: 0 a draft was made, 1 the teacher's draft stayed wrong, 2 usage, 4 the teacher gave no answer.
     """
+    sentence = _task(task)
+    if name is not None:
+        from skillforge.ref import check_name
+
+        check_name(name)
     listed = _inputs(cases, inputs)
-    from skillforge.config import STATE_FOLDER, find_root
+    from skillforge.config import find_root
 
     if find_root(Path.cwd()) is None:
-        Path(STATE_FOLDER).mkdir()
-        note(f"made {STATE_FOLDER}/ here: this folder is the repository root now")
-    with open_forge() as forge, Progress("solving", len(listed)) as progress:
-
-        def on_progress(stage: str, done: int, total: int) -> None:
-            if stage == "solve":
-                progress.advance()
-            else:
-                note({"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}[stage])
-
-        created = forge.create(
-            _task(task), cases=listed, teacher=teacher, name=name, folder=out, suite=suite, on_progress=on_progress
-        )
+        make_repository(Path.cwd())
+        note(f"{Path.cwd()} is a skillforge repository now (as skillforge init makes one)")
+    with open_forge_at(Path.cwd()) as forge:
+        created = created_with_progress(forge, sentence, listed, teacher=teacher, name=name, folder=out, suite=suite)
     if json_out:
         print_json(as_json(created))
     else:
         render_created(created)
 
 
+def created_with_progress(
+    forge: Forge,
+    task: str,
+    cases: Sequence[Case],
+    *,
+    teacher: str | None,
+    name: str | None = None,
+    folder: Path | None = None,
+    suite: str | None = None,
+) -> Created:
+    """``forge.create`` with progress on stderr; an interrupt says how to go on."""
+    with Progress("solving", len(cases)) as progress, resumable(lambda: f"{progress.done} solved inputs are kept"):
+
+        def on_progress(stage: str, done: int, total: int) -> None:
+            if stage == "solve":
+                progress.advance()
+            else:
+                progress.clear()
+                note(STAGES[stage])
+
+        return forge.create(
+            task, cases=cases, teacher=teacher, name=name, folder=folder, suite=suite, on_progress=on_progress
+        )
+
+
 def render_created(created: Created) -> None:
     """What was made, for a person."""
     paid = f" ({created.reused} of them already paid for)" if created.reused else ""
     cost = created.cost
-    dollars = "unknown" if cost.usd is None else f"${cost.usd:.4g}{' est.' if cost.estimated else ''}"
+    dollars = "cost unknown" if cost.usd is None else f"${cost.usd:.4g}{' est.' if cost.estimated else ''}"
+    solved, examples, checks = (
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((created.solved, "input"), (created.examples, "example"), (created.checks, "check"))
+    )
     typer.echo(f"{created.name}@{created.version}  {created.path}  {'new draft' if created.new else 'unchanged'}")
-    typer.echo(f"  solved {created.solved} inputs{paid}; {created.examples} examples, {created.checks} checks")
+    typer.echo(f"  solved {solved}{paid}; {examples}, {checks}")
     typer.echo(
         f"  on {created.proved} of its own inputs: {created.proved_ok} fit, {created.agreed} equal the solved answer"
     )
@@ -76,10 +114,13 @@ def render_created(created: Created) -> None:
 def _task(task: str) -> str:
     if not task.startswith("@"):
         return task
+    file = task.removeprefix("@")
     try:
-        return Path(task[1:]).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{task[1:]}: the task cannot be read ({exc})") from exc
+        return Path(file).read_text("utf-8").strip()
+    except OSError as exc:
+        raise NotFound(f"{file}: the task cannot be read ({exc.strerror})", hint="check the path after @") from exc
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{file}: the task is not UTF-8 text", hint="save it as UTF-8") from exc
 
 
 def _inputs(cases: Path | None, pairs: list[str] | None) -> list[Case]:

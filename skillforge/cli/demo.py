@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from skillforge.cli._progress import download
+from skillforge.cli._repository import make_repository
 from skillforge.cli._shared import note, open_forge_at
-from skillforge.cli.create import render_created
+from skillforge.cli.create import created_with_progress, render_created
 from skillforge.cli.evaluate import measured
 
 STUDENT = "local:smollm2-135m"
@@ -23,7 +24,7 @@ skill lifted it far above bare, and it still is not the teacher. Which model may
 The same on your own task:
   skillforge init .
   skillforge create "what to do, in a sentence" --teacher MODEL --cases inputs.jsonl
-  skillforge eval NAME --students local:smollm2-135m --suite evals/NAME.yaml
+  skillforge eval NAME --students local:smollm2-135m --teacher MODEL --suite evals/NAME.yaml
 """
 
 
@@ -31,9 +32,16 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo repository is made.")] = Path("skillforge-demo"),
     cases: Annotated[int, typer.Option(min=10, help="How many unseen cases are measured.")] = CASES,
 ) -> None:
-    """Create a skill from a recorded teacher and measure a real 135M model with and without it. No key, no network.
+    """The whole loop on a real 135M model, without a key.
 
-    Only the model's weights are fetched, once (98 MB). Interrupt it when you like: it goes on where it stopped.
+    A recorded teacher's answers become a skill, and the model is measured with and without it. Only the model's weights
+    are fetched, once (93 MB). Interrupt it when you like: it goes on where it stopped.
+
+    Examples:
+
+    \b
+      skillforge demo
+      skillforge demo --folder /tmp/demo --cases 20
 
     Exit code: 0 whatever the verdict.
     """
@@ -45,14 +53,16 @@ def demo(
 
     note("1/3  the student: SmolLM2-135M-Instruct, in this process, on your CPU")
     pull("smollm2-135m", progress=download("smollm2-135m"))
+    make_repository(folder)
     suite = copy_demo(folder)
     read = read_suite(suite)
     train, _ = training_cases(read.cases)
     with open_forge_at(folder) as forge:
         note(f"2/3  the teacher (recorded) solves {len(train)} support messages and writes down how")
-        created = forge.create(
+        created = created_with_progress(
+            forge,
             demo_task(),
-            cases=train,
+            train,
             teacher=f"replay:{read.recorded}",
             name=SKILL,
             suite=f"evals/{suite.name}",

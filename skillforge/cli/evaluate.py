@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillforge.cli._progress import Progress
-from skillforge.cli._shared import as_json, note, open_forge, print_json
+from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,22 +32,26 @@ def evaluate(
     suite: Annotated[Path | None, typer.Option(help="The suite (default: the skill's, or evals/NAME.yaml).")] = None,
     split: Annotated[str | None, typer.Option(help="train, dev, test or all (default: test).")] = None,
     limit: Annotated[int | None, typer.Option(help="A fixed stratified part of that many cases.")] = None,
-    student: Annotated[str | None, typer.Option(help="Whose verdict is the exit code (default: the best one).")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="The one student whose verdict is the exit code (default: the best).")
+    ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
-    """Measure a skill: teacher, no-model, bare and skill arms on the same unseen cases.
+    """Measure students with and without a skill beside the teacher.
 
-    Every sample is kept as it arrives. An interrupted eval goes on where it stopped, with the same command.
+    Teacher, no-model, bare and skill arms answer the same unseen cases. Every sample is kept as it arrives: an
+    interrupted eval goes on where it stopped, with the same command.
 
     Examples:
 
-      skillforge eval ticket-triage --students local:smollm2-135m --teacher recorded
-
-      skillforge eval skills/ticket-triage --students local:smollm2-135m,local:./other.gguf --limit 60 --json
+    \b
+      skillforge eval ticket-triage --students local:smollm2-135m
+      skillforge eval skills/ticket-triage --limit 60 --json \\
+        --students local:smollm2-135m,local:./other.gguf
 
     Exit code: 0 REPLACE, 1 KEEP, 3 NOT SURE, 2 usage, 4 more than 2% infrastructure errors.
     """
-    names = tuple(name.strip() for name in (students or "").split(",") if name.strip())
+    names = tuple(name.strip() for name in (students or student or "").split(",") if name.strip())
     if student and student not in names:
         raise UsageError(f"--student {student} is not among --students", hint=f"measured are: {', '.join(names)}")
     with open_forge() as forge:
@@ -84,23 +88,20 @@ def measured(
             bar.advance(arm.name)
 
     try:
-        return forge.eval(
-            ref,
-            students=students,
-            teacher=teacher,
-            suite=suite,
-            split=split,
-            limit=limit,
-            on_start=on_start,
-            on_sample=on_sample,
-        )
-    except KeyboardInterrupt:
-        done = bar.done if bar else 0
-        note(f"\ninterrupted: {done} samples are kept; the same command goes on from there")
-        raise typer.Exit(130) from None
+        with resumable(lambda: f"{bar.done if bar else 0} samples are kept"):
+            return forge.eval(
+                ref,
+                students=students,
+                teacher=teacher,
+                suite=suite,
+                split=split,
+                limit=limit,
+                on_start=on_start,
+                on_sample=on_sample,
+            )
     finally:
         if bar is not None:
-            bar.__exit__(None, None, None)
+            bar.clear()
 
 
 def exit_code(report: EvalReport, student: str | None = None) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(
     ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
-    source: Annotated[str | None, typer.Argument(metavar="[-]", help="- reads the input from stdin as JSON.")] = None,
+    source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from stdin as JSON.")] = None,
     student: Annotated[str | None, typer.Option(help="Who runs it, for example local:smollm2-135m.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
@@ -25,9 +25,11 @@ def run(
 
     Examples:
 
-      skillforge run ticket-triage --student local:smollm2-135m -i ticket="I was charged twice"
-
-      echo '{"ticket": "Where is my parcel?"}' | skillforge run skills/ticket-triage - --student local:smollm2-135m
+    \b
+      skillforge run ticket-triage --student local:smollm2-135m \\
+        -i ticket="I was charged twice"
+      echo '{"ticket": "Where is my parcel?"}' \\
+        | skillforge run ticket-triage - --student local:smollm2-135m
 
     Exit code: 0 when the output fits and every check passed, 1 when it does not, 2 usage, 4 no answer.
     """

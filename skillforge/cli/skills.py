@@ -8,56 +8,52 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillforge.cli._shared import note, open_forge, print_json
+from skillforge.cli._repository import make_repository
+from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
 from skillforge.errors import SkillFileError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from skillforge.errors import Problem
     from skillforge.forge.forge import Forge
+    from skillforge.forge.lost import LostCase
     from skillforge.store.registry import SkillVersion
 
 JsonOut = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
-IGNORED = (".skillforge/*", "!.skillforge/*.json")
+Ref = Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")]
 
 
 def init(
-    path: Annotated[Path, typer.Argument(metavar="[PATH]", help="The folder that becomes a repository.")] = Path(),
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The folder that becomes a repository.")] = Path(),
 ) -> None:
-    """Make a folder a skillforge repository: skills/, evals/, and the JSON Schema editors check skill.yaml with.
+    """Make a folder a skillforge repository.
 
-    Existing files stay as they are; a second init only refreshes the schema.
+    It gets skills/, evals/, skillforge.toml and the JSON Schema that editors check skill.yaml with. Existing files stay
+    as they are; a second init only refreshes the schema.
 
     Example:
 
-      skillforge init . && skillforge create "…" --teacher … --cases inputs.jsonl
+    \b
+      skillforge init .
     """
-    from skillforge.config import SETTINGS_FILE, STATE_FOLDER
-    from skillforge.schema import SCHEMA_FILE, skill_json_schema
-
-    state = path / STATE_FOLDER
-    for folder in (state, path / "skills", path / "evals"):
-        folder.mkdir(parents=True, exist_ok=True)
-    (state / SCHEMA_FILE).write_text(json.dumps(skill_json_schema(), indent=2) + "\n", "utf-8")
-    settings = path / SETTINGS_FILE
-    if not settings.exists():
-        settings.write_text(
-            '# student = "local:smollm2-135m"   # used where --student is not given\n'
-            '# store_io = "redacted"            # none | redacted | full: what is kept of inputs and outputs\n',
-            "utf-8",
-        )
-    _ignore(path / ".gitignore")
+    make_repository(path)
     typer.echo(f"{path.resolve()}: ready. Next: skillforge create, or write skills/NAME/skill.yaml and lint it")
 
 
 def lint(
-    path: Annotated[Path, typer.Argument(help="A skill.yaml, its folder, or a folder of skills.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A skill.yaml, its folder, or a folder of skills.")],
     json_out: JsonOut = False,
 ) -> None:
-    """Say everything that is wrong with a skill file at once, with lines. Reads only: no network, no code.
+    """Say everything that is wrong with a skill file, with lines.
 
-    Example:
+    Reads only: no network, no code, no registry.
 
+    Examples:
+
+    \b
       skillforge lint skills/ticket-triage
+      skillforge lint skills --json
 
     Exit code: 0 clean (warnings allowed), 1 errors, 2 no such file.
     """
@@ -76,18 +72,23 @@ def lint(
     else:
         for file, problem in found:
             typer.echo(f"{problem.level}: {problem.describe(file)}")
-        typer.echo(f"{len(files)} skill file(s), {errors} error(s), {len(found) - errors} warning(s)")
+        note(
+            ", ".join((_many(len(files), "skill file"), _many(errors, "error"), _many(len(found) - errors, "warning")))
+        )
     raise typer.Exit(1 if errors else 0)
 
 
 def save(
-    path: Annotated[Path, typer.Argument(help="A skill.yaml or its folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A skill.yaml or its folder.")],
     json_out: JsonOut = False,
 ) -> None:
-    """Store a skill file as an immutable draft version. Saving the same content again changes nothing.
+    """Store a skill file as an immutable draft version.
+
+    Saving the same content again changes nothing.
 
     Example:
 
+    \b
       skillforge save skills/ticket-triage
     """
     with open_forge() as forge:
@@ -99,7 +100,14 @@ def save(
 
 
 def list_skills(json_out: JsonOut = False) -> None:
-    """List the skills of this repository, their newest version and last verdict."""
+    """List the stored skills, their newest version and last verdict.
+
+    Examples:
+
+    \b
+      skillforge list
+      skillforge list --json
+    """
     with open_forge() as forge:
         rows = [_row(forge, version) for version in forge.skills()]
     if json_out:
@@ -108,36 +116,36 @@ def list_skills(json_out: JsonOut = False) -> None:
     if not rows:
         note("no skills stored yet; skillforge save PATH, skillforge create, or skillforge demo")
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("name", "version", "status", "examples", "last verdict", "description"):
-        table.add_column(column, overflow="fold")
+    table = [["NAME", "VERSION", "STATUS", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
         verdict = f"{row['verdict']} ({row['student']})" if row["verdict"] else "not measured"
-        name = str(row["name"])
-        table.add_row(name, f"@{row['version']}", row["status"], str(row["examples"]), verdict, row["description"])
-    Console(highlight=False, soft_wrap=True).print(table)
+        line = [row["name"], f"@{row['version']}", row["status"], str(row["examples"]), verdict, row["description"]]
+        table.append([" ".join(str(cell).split()) for cell in line])
+    for text in aligned(table, left={0, 1, 2, 4, 5}):
+        typer.echo(text)
 
 
 def show(
-    ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
+    ref: Ref,
     lost: Annotated[bool, typer.Option("--lost", help="The cases that got worse in the newest eval.")] = False,
     json_out: JsonOut = False,
 ) -> None:
-    """Show one version of a skill: contract, instructions, prompt, checks, versions, evidence.
+    """Show one version of a skill, or what it lost.
+
+    Contract, instructions, prompt, checks, versions and evidence; with --lost the cases on which a student did worse
+    than the teacher, with everybody's answer.
 
     Examples:
 
+    \b
       skillforge show ticket-triage
-
       skillforge show ticket-triage@1 --json
+      skillforge show ticket-triage --lost
     """
     with open_forge() as forge:
         version = forge.show(ref)
         if lost:
-            _show_lost(forge, version, json_out)
+            _show_lost(version, forge.lost(version), json_out)
             return
         versions = forge.versions(version.name)
         evidence = [
@@ -167,13 +175,14 @@ def _render(version: SkillVersion, versions: list[SkillVersion], evidence: list[
     skill = version.skill
     typer.echo(f"{version.name}@{version.version} ({version.status}, {version.created_at})\n{version.digest}")
     typer.echo(f"{skill.description}\n")
-    typer.echo(f"input:  {json.dumps(skill.input, ensure_ascii=False)}")
-    typer.echo(f"output: {json.dumps(skill.output, ensure_ascii=False)}\n")
+    typer.echo(f"input:  {_line(skill.input)}")
+    typer.echo(f"output: {_line(skill.output)}\n")
     typer.echo(f"instructions:\n{skill.instructions.rstrip()}\n\nprompt:\n{skill.prompt.rstrip()}\n")
     examples = skill.examples
-    typer.echo(f"examples: {len(examples.items)}, select {examples.select}, k {examples.k}")
+    shown = "" if examples.select == "all" else f", k {examples.k}"
+    typer.echo(f"examples: {len(examples.items)}, select {examples.select}{shown}")
     for check in skill.checks:
-        typer.echo(f"check: {json.dumps(check.model_dump(exclude_defaults=True), ensure_ascii=False)}")
+        typer.echo(f"check: {_line(check.model_dump(exclude_defaults=True))}")
     typer.echo(f"versions: {', '.join(f'@{item.version}' for item in versions)}")
     for item in evidence:
         typer.echo(f"evidence: {item['verdict']} for {item['student']} on {item['suite']}, {item['created_at']}")
@@ -181,30 +190,29 @@ def _render(version: SkillVersion, versions: list[SkillVersion], evidence: list[
         typer.echo("evidence: none for this version; measure it with skillforge eval")
 
 
-def _show_lost(forge: Forge, version: SkillVersion, json_out: bool) -> None:
-    """The cases of the newest eval of this version on which the student did worse than the teacher."""
-    found = forge.evidence(version)
-    if not found:
-        raise UsageError(
-            f"{version.name}@{version.version} was not measured yet",
-            hint=f"skillforge eval {version.name} --students MODEL",
-        )
-    newest = found[0]
-    arms = newest.report["arms"]
-    arm = next(item for item in arms if item["kind"] == "skill" and item["student"] == newest.student)
-    answers = forge.answers(version, newest.student)
-    rows = [
-        {"case": case_id, "input": answers[case_id].input, "output": answers[case_id].output}
-        for case_id in arm["versus_teacher"]["lost"]
-        if case_id in answers
-    ]
+def _show_lost(version: SkillVersion, lost: Sequence[LostCase], json_out: bool) -> None:
     if json_out:
-        print_json(rows)
+        print_json([as_json(case) for case in lost])
         return
-    typer.echo(f"{len(rows)} cases where {newest.student} did worse than the teacher ({newest.created_at})")
-    for row in rows:
-        typer.echo(f"\n{row['case']}  {json.dumps(row['input'], ensure_ascii=False)}")
-        typer.echo(f"  -> {json.dumps(row['output'], ensure_ascii=False)}")
+    if not lost:
+        note(f"{version.name}@{version.version}: no case got worse than the teacher's answer in the newest eval")
+    for student in dict.fromkeys(case.student for case in lost):
+        of_student = [case for case in lost if case.student == student]
+        typer.echo(f"{_many(len(of_student), 'case')} where {student} did worse than the teacher")
+        for case in of_student:
+            typer.echo(f"\n{case.case}  {'(input not kept)' if case.input is None else _line(case.input)}")
+            if case.expected is not None:
+                typer.echo(f"  label    {_line(case.expected)}")
+            typer.echo(f"  teacher  {_line(case.teacher)}")
+            typer.echo(f"  student  {case.reason or _line(case.answer)}")
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
@@ -243,12 +251,3 @@ def _problem(file: str, problem: Problem) -> dict[str, Any]:
         "message": problem.message,
         "hint": problem.hint,
     }
-
-
-def _ignore(file: Path) -> None:
-    """Keep the registry out of git, the schema in: add only the lines that are missing."""
-    present = file.read_text("utf-8").splitlines() if file.exists() else []
-    missing = [line for line in IGNORED if line not in present]
-    if missing:
-        with file.open("a", encoding="utf-8") as handle:
-            handle.write("".join(f"{line}\n" for line in missing))

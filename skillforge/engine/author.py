@@ -104,6 +104,9 @@ def read_draft(task: str, text: str, traces: Sequence[Trace], name: str | None) 
             for item in exc.problems
             if item.level == "error"
         )
+    bound = [number for number, check in enumerate(skill.checks) if check.type.removeprefix("not-") == "custom"]
+    if bound:
+        return skill, tuple(f"checks[{number}]: custom needs code that a draft cannot bring" for number in bound)
     return skill, deterministic_problems(skill, traces)
 
 
@@ -111,13 +114,13 @@ def _examples(spec: Any, traces: Sequence[Trace]) -> tuple[dict[str, Any], tuple
     """The author picks examples by id and never retypes them: the solved input and output stand in the skill."""
     if spec is None:
         return {"items": []}, ()
-    if not isinstance(spec, dict) or "ids" not in spec:
+    if not isinstance(spec, dict) or "ids" not in spec or not spec.keys() <= {"ids", "select", "k"}:
         return {}, ('examples: must be {"ids": [...] or "all", "select": ..., "k": ...}',)
     by_id = {trace.case_id: trace for trace in traces}
     ids = list(by_id) if spec["ids"] == "all" else spec["ids"]
-    if not isinstance(ids, list):
-        return {}, ('examples.ids: must be a list of ids or "all"',)
-    unknown = [str(item) for item in ids if item not in by_id]
+    if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
+        return {}, ('examples.ids: must be a list of ids (texts) or "all"',)
+    unknown = [item for item in ids if item not in by_id]
     if unknown:
         return {}, (f"examples.ids: no solved input has the id {', '.join(unknown[:5])}",)
     items = [{"id": item, "input": by_id[item].input, "output": by_id[item].output} for item in dict.fromkeys(ids)]

@@ -21,7 +21,11 @@ class CompiledSkill:
         self.inputs = Validator(skill.input_schema())
         self.outputs = Validator(schema) if schema is not None else None
         self.template = Template(skill.prompt, tuple(skill.input))
-        self.index = NearestExamples(skill.examples.items)
+        # an input is looked up with its defaults filled in: so are the examples, or one would not be its own neighbour
+        defaults = {name: schema["default"] for name, schema in skill.input.items() if "default" in schema}
+        self.index = NearestExamples(
+            [item.model_copy(update={"input": {**defaults, **item.input}}) for item in skill.examples.items]
+        )
 
 
 class _ByIdentity:

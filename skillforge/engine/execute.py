@@ -63,6 +63,8 @@ class PromptExecutor:
         """Raises ``InvalidInput`` when the input does not fit the contract; everything later is in the ``Run``."""
         values = complete_input(skill, given)
         request = build_request(skill, values, role=self.role, exclude_same=self.exclude_same)
+        # recordings are of inputs as given: the teacher's were made before a contract could fill in its defaults
+        request = request.model_copy(update={"key": request.key.model_copy(update={"input": dict(given)})})
         work = _Execution(skill, values, self)
         if estimate_tokens(request) > skill.limits.input_tokens:
             return work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens")

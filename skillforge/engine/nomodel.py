@@ -37,7 +37,8 @@ class NoModelExecutor:
     async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
         values = complete_input(skill, given)
         nearest = compiled(skill).index.nearest(values, skill.examples.k)
-        output = {name: _majority([example.output.get(name) for example in nearest]) for name in label_fields(skill)}
+        labels = label_fields(skill) if nearest else ()
+        output = {name: _majority([example.output.get(name) for example in nearest]) for name in labels}
         return Run(
             skill=skill.name,
             digest=compiled(skill).digest,

@@ -20,13 +20,12 @@ async def for_each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]
     failure: list[BaseException] = []
 
     async def worker(scope: anyio.CancelScope) -> None:
-        for item in stream:
-            try:
+        try:
+            for item in stream:
                 await work(item)
-            except Exception as exc:
-                failure.append(exc)
-                scope.cancel()
-                return
+        except Exception as exc:
+            failure.append(exc)
+            scope.cancel()
 
     async with anyio.create_task_group() as group:
         for _ in range(max(1, concurrency)):

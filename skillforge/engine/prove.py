@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from skillforge.checks import run_checks
 from skillforge.engine.compiled import compiled
 from skillforge.engine.execute import PromptExecutor
-from skillforge.engine.frame import build_request, complete_input
+from skillforge.engine.frame import build_request, complete_input, estimate_tokens
 from skillforge.engine.pool import for_each
 from skillforge.errors import InvalidInput
 from skillforge.providers.base import Provider
@@ -33,9 +33,11 @@ def deterministic_problems(skill: Skill, traces: Sequence[Trace]) -> tuple[str, 
 def _one(skill: Skill, trace: Trace) -> list[str]:
     try:
         values = complete_input(skill, trace.input)
-        build_request(skill, values, role="run", exclude_same=True)
+        request = build_request(skill, values, role="run", exclude_same=True)
     except InvalidInput as exc:
         return [str(exc)]
+    if (tokens := estimate_tokens(request)) > skill.limits.input_tokens:
+        return [f"the request is about {tokens} tokens long, limits.input_tokens is {skill.limits.input_tokens}"]
     outputs = compiled(skill).outputs
     if outputs is None:
         if not isinstance(trace.output, str):

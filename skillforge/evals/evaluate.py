@@ -26,14 +26,15 @@ async def evaluate(
 
     Students that share a model take turns, so that the arms of an interrupted eval have come equally far.
     """
-    table: Table = {}
-    async with anyio.create_task_group() as group:
-        limiters: dict[str, anyio.CapacityLimiter] = {}
-        for arm in arms:
-            table[arm.name] = {}
-            name = arm.executor.student
-            limiter = limiters.setdefault(name, anyio.CapacityLimiter(max(1, arm.executor.concurrency)))
-            group.start_soon(_run_arm, arm, cases, journal, on_sample, table[arm.name], limiter)
+    table: Table = {arm.name: {} for arm in arms}
+    limiters: dict[str, anyio.CapacityLimiter] = {}
+
+    async def one_arm(arm: Arm) -> None:
+        executor = arm.executor
+        limiter = limiters.setdefault(executor.student, anyio.CapacityLimiter(max(1, executor.concurrency)))
+        await _run_arm(arm, cases, journal, on_sample, table[arm.name], limiter)
+
+    await for_each(arms, one_arm, concurrency=len(arms))
     return table
 
 

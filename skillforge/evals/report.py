@@ -254,7 +254,8 @@ def _field_means(samples: Mapping[str, Sample], expected: Mapping[str, Any]) -> 
     per_field: dict[str, list[float]] = {}
     for case_id, sample in samples.items():
         if sample.status == "ok" and case_id in expected:
-            for name, value in field_scores(expected[case_id], sample.run.output).items():
+            output = sample.run.output if sample.run.status == "ok" else None
+            for name, value in field_scores(expected[case_id], output).items():
                 per_field.setdefault(name, []).append(value)
     return {name: sum(values) / len(values) for name, values in per_field.items()}
 

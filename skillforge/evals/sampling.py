@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from skillforge.canonical import canonical_json
 from skillforge.case import Case, Decision, Split
 from skillforge.checks import resolve_pointer
-from skillforge.errors import UsageError
+from skillforge.errors import NotFound, UsageError
 
 
 def choose_split(cases: Sequence[Case], split: str | None) -> tuple[str, list[Case]]:
@@ -56,7 +56,7 @@ def _label(case: Case, decision: Decision) -> bytes:
         return b""
     try:
         return canonical_json(resolve_pointer(case.expected, decision.metric))
-    except LookupError:
+    except NotFound:
         return b""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from skillforge.canonical import canonical_json
 from skillforge.checks import resolve_pointer
+from skillforge.errors import NotFound
 
 
 def score(metric: str, expected: Any, output: Any) -> float:
@@ -17,7 +18,10 @@ def score(metric: str, expected: Any, output: Any) -> float:
     if metric == "fields":
         fields = field_scores(expected, output)
         return sum(fields.values()) / len(fields) if fields else float(same(expected, output))
-    return float(same(_at(expected, metric), _at(output, metric)))
+    try:
+        return float(same(resolve_pointer(expected, metric), resolve_pointer(output, metric)))
+    except NotFound:
+        return 0.0
 
 
 def field_scores(expected: Any, output: Any) -> dict[str, float]:
@@ -39,10 +43,3 @@ def same(left: Any, right: Any) -> bool:
 def is_binary(metric: str) -> bool:
     """Whether the metric only says right or wrong: such scores get the exact bounds for proportions."""
     return metric != "fields"
-
-
-def _at(document: Any, pointer: str) -> Any:
-    try:
-        return resolve_pointer(document, pointer)
-    except LookupError:
-        return None

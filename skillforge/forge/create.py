@@ -18,11 +18,13 @@ from skillforge.engine.frame import HARNESS
 from skillforge.engine.prove import prove
 from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, TeacherError, UsageError
+from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Value
+from skillforge.ref import check_name
 from skillforge.run import Run
 from skillforge.skill import Skill
-from skillforge.skillfile import read_skill, write_skill
+from skillforge.skillfile import write_skill
 from skillforge.store.registry import SavedVersion
 from skillforge.trace import Trace
 
@@ -73,6 +75,8 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
     if not plan.cases:
         raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
+    if plan.name is not None:
+        check_name(plan.name)
     teacher = work.provider(plan.teacher)
     done = 0
 
@@ -83,7 +87,9 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
 
     journal = _Counted(work)
     traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
-    good = _usable(traces)
+    # As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
+    # example never carries a secret into a file.
+    good = [_redacted(work, trace) for trace in _usable(traces)]
     on_progress("author", 0, 1)
     draft = await author(plan.task, good, teacher, name=plan.name)
     skill = draft.skill
@@ -118,6 +124,11 @@ class _Counted:
         self._log.add(key, trace, teacher)
 
 
+def _redacted(work: Workspace, trace: Trace) -> Trace:
+    clean = work.redactor.value
+    return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output)})
+
+
 def _usable(traces: Sequence[Trace]) -> list[Trace]:
     good = [trace for trace in traces if not trace.error]
     if len(good) < MIN_SOLVED * len(traces):
@@ -131,7 +142,6 @@ def _usable(traces: Sequence[Trace]) -> list[Trace]:
 
 def _store(work: Workspace, path: Path, plan: CreatePlan, draft: Draft) -> SavedVersion:
     """Store what was written, read back through the strict reader: the file is the truth."""
-    found = read_skill(path)
     provenance = {
         "author": "teacher",
         "teacher": plan.teacher,
@@ -141,8 +151,7 @@ def _store(work: Workspace, path: Path, plan: CreatePlan, draft: Draft) -> Saved
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
     }
-    source_path = str(path.resolve())
-    return work.registry.save(found.skill, source=found.source, source_path=source_path, provenance=provenance)
+    return save_file(work, path, provenance=provenance)
 
 
 def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:

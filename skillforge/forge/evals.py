@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skillforge.case import Case, Suite
+from skillforge.checks import resolve_pointer
 from skillforge.config import store_io
 from skillforge.engine.execute import Executor
 from skillforge.engine.frame import HARNESS, complete_input
@@ -51,7 +52,7 @@ async def evaluate_skill(
     split, cases = choose_split(suite.cases, plan.split)
     if plan.limit is not None:
         if plan.limit < 1:
-            raise UsageError("--limit must be at least 1")
+            raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
     cases = _labelled(cases)
     _fit(version.skill, cases, suite)
@@ -132,6 +133,12 @@ def _fit(skill: Skill, cases: Sequence[Case], suite: Suite) -> None:
             complete_input(skill, case.input)
         except UsageError as exc:
             raise UsageError(f"suite {suite.name}, case {case.id}: {exc}", hint=exc.hint) from exc
+        if case.expected is not None and suite.decision.metric.startswith("/"):
+            try:
+                resolve_pointer(case.expected, suite.decision.metric)
+            except NotFound as exc:
+                hint = "every label needs what the suite's metric compares"
+                raise UsageError(f"suite {suite.name}, case {case.id}: expected has {exc}", hint=hint) from exc
 
 
 def _report(

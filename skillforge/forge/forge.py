@@ -14,8 +14,10 @@ from skillforge.checks import CustomCheck
 from skillforge.errors import UsageError
 from skillforge.evals.evaluate import OnSample
 from skillforge.evals.report import EvalReport
+from skillforge.evals.sampling import training_cases
 from skillforge.forge.create import Created, CreatePlan, create_skill
 from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
+from skillforge.forge.lost import LostCase, lost_cases
 from skillforge.forge.portal import Portal
 from skillforge.forge.runs import chosen_student, run_skill
 from skillforge.forge.skills import SKILLS_FOLDER, resolve, save_file
@@ -25,7 +27,7 @@ from skillforge.providers.probe import ModelProbe, probe
 from skillforge.run import Run
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SavedVersion, SkillVersion
-from skillforge.suitefile import read_cases
+from skillforge.suitefile import as_cases, read_cases
 
 Result = TypeVar("Result")
 
@@ -138,6 +140,13 @@ class Forge:
     async def aanswers(self, version: SkillVersion, student: str) -> dict[str, Run]:
         return await self._acall(lambda: _now(lambda: self._work.samples.answers(version.digest, student)))
 
+    def lost(self, version: SkillVersion) -> list[LostCase]:
+        """The cases students lost against the teacher in the newest eval of this version. Raises ``NotFound``."""
+        return self._call(lambda: _now(lambda: lost_cases(self._work, version)))
+
+    async def alost(self, version: SkillVersion) -> list[LostCase]:
+        return await self._acall(lambda: _now(lambda: lost_cases(self._work, version)))
+
     # running
 
     def run(
@@ -180,8 +189,9 @@ class Forge:
     ) -> Created:
         """Let the teacher solve ``cases`` and write a skill from what it did; store it as a draft and write its YAML.
 
-        ``cases``: a JSONL file, or cases, or plain inputs as ``{"input": {…}}``. ``folder`` defaults to ``skills/`` of
-        the repository. ``on_progress`` receives (stage, done, total).
+        ``cases``: a JSONL file, or cases, or plain inputs as ``{"input": {…}}``; where they carry splits, only those of
+        ``train`` are used. ``folder`` defaults to ``skills/`` of the repository. ``on_progress`` receives (stage, done,
+        total).
         """
         return self._call(lambda: self._create(task, cases, teacher, name, folder, suite, on_progress))
 
@@ -323,9 +333,6 @@ async def _now(function: Callable[[], Result]) -> Result:
 
 
 def _as_cases(cases: Iterable[Case | Mapping[str, Any]] | str | Path) -> tuple[Case, ...]:
-    if isinstance(cases, str | Path):
-        return tuple(read_cases(Path(cases)))
-    made = []
-    for number, case in enumerate(cases, start=1):
-        made.append(case if isinstance(case, Case) else Case.model_validate({"id": f"case-{number}", **case}))
-    return tuple(made)
+    """What a skill may be made from: where cases carry splits, never one that will measure it."""
+    found = read_cases(Path(cases)) if isinstance(cases, str | Path) else as_cases(cases)
+    return tuple(training_cases(found)[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from threading import Lock
 from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -21,6 +22,7 @@ class Portal:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._opening = Lock()
 
     def call(self, function: Callable[[], Awaitable[Result]]) -> Result:
         """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised."""
@@ -40,10 +42,14 @@ class Portal:
         return self._portal is not None
 
     def close(self) -> None:
-        self._portal = None
+        """End the thread; what is still under way is cancelled, or a slow model would keep the interpreter alive."""
+        portal, self._portal = self._portal, None
+        if portal is not None:
+            portal.call(portal.stop, True)
         self._stack.close()
 
     def _open(self) -> BlockingPortal:
-        if self._portal is None:
-            self._portal = self._stack.enter_context(start_blocking_portal(name="skillforge"))
-        return self._portal
+        with self._opening:  # two threads may come first at once: one loop, one owner of SQLite
+            if self._portal is None:
+                self._portal = self._stack.enter_context(start_blocking_portal(name="skillforge"))
+            return self._portal

@@ -45,7 +45,8 @@ class Workspace:
         self.custom_checks = custom_checks
         self.say = say
         self._mask = mask
-        self._providers: dict[str, Provider] = dict(providers)
+        self._given = dict(providers)
+        self._providers = dict(providers)
 
     @classmethod
     def locate(cls, path: Path | None) -> Path:
@@ -99,7 +100,7 @@ class Workspace:
 
     async def aclose(self) -> None:
         """Close models and database. Idempotent."""
-        providers, self._providers = self._providers, {}
+        providers, self._providers = self._providers, dict(self._given)
         for provider in providers.values():
             await provider.aclose()
         if "database" in self.__dict__:

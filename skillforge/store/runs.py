@@ -99,8 +99,8 @@ class RunLog:
             source,
             utc_now(),
         )
-        attempts = tuple(self._attempt(run_id, n, attempt) for n, attempt in enumerate(run.attempts))
-        return RunRows(run_id, row, attempts)
+        attempts = tuple(_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts))
+        return RunRows(run_id, _utf8(row), attempts)
 
     def write(self, conn: sqlite3.Connection, ready: RunRows) -> None:
         """Insert prepared rows; call it inside ``immediate``."""
@@ -184,6 +184,11 @@ def encode_json(value: Any) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":"))
     return text
+
+
+def _utf8(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row with half surrogates in its texts escaped: an answer or a reason may hold some, SQLite cannot."""
+    return tuple(cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell for cell in row)
 
 
 def rows_in(db: Database, sql_up_to_in: str, keys: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from skillforge.engine.pool import for_each
+
+
+@pytest.mark.parametrize("concurrency", [0, 1, 3, 100])
+def test_every_item_is_worked_on_and_never_too_many_at_once(concurrency):
+    busy, most, done = 0, 0, []
+
+    async def work(item: int) -> None:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        await anyio.sleep(0)
+        busy -= 1
+        done.append(item)
+
+    async def main() -> None:
+        await for_each(range(20), work, concurrency=concurrency)
+
+    anyio.run(main)
+    assert sorted(done) == list(range(20))
+    assert most == min(20, max(1, concurrency))
+
+
+def test_one_worker_keeps_the_order():
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        await anyio.sleep(0)
+        done.append(item)
+
+    async def main() -> None:
+        await for_each(range(10), work, concurrency=1)
+
+    anyio.run(main)
+    assert done == list(range(10))
+
+
+def test_items_are_pulled_only_as_they_are_needed():
+    pulled: list[int] = []
+    done: list[int] = []
+
+    def stream() -> Iterator[int]:
+        for item in range(1000):
+            pulled.append(item)
+            yield item
+
+    async def work(item: int) -> None:
+        await anyio.sleep(0)
+        done.append(item)
+        assert len(pulled) - len(done) <= 4
+
+    async def main() -> None:
+        await for_each(stream(), work, concurrency=4)
+
+    anyio.run(main)
+    assert len(done) == 1000
+
+
+def test_the_first_exception_is_raised_bare_and_stops_the_rest():
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        if item == 3:
+            raise KeyError("three")
+        await anyio.sleep(0.01 * item)
+        done.append(item)
+
+    async def main() -> None:
+        await for_each(range(100), work, concurrency=4)
+
+    with pytest.raises(KeyError, match="three"):
+        anyio.run(main)
+    assert done == []
+
+
+def test_an_exception_of_the_stream_is_raised_bare_too():
+    def stream() -> Iterator[int]:
+        yield 1
+        raise ValueError("line 2 is wrong")
+
+    async def main() -> None:
+        async def work(item: int) -> None:
+            await anyio.sleep(0)
+
+        await for_each(stream(), work, concurrency=2)
+
+    with pytest.raises(ValueError, match="line 2"):
+        anyio.run(main)
+
+
+def test_cancelling_from_outside_stays_a_cancellation():
+    async def main() -> bool:
+        with anyio.move_on_after(0.01) as scope:
+            await for_each(range(3), lambda item: anyio.sleep(10), concurrency=2)
+        return scope.cancelled_caught
+
+    assert anyio.run(main)

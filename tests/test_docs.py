@@ -1,0 +1,269 @@
+"""The documentation is true: what it shows is run, what it names exists, what it links to is there.
+
+A fenced block says in its first line what it is: ``yaml file=PATH`` is written there, ``python run`` is executed, and
+so is every ``$ skillforge …`` line of a ``console`` block that needs no model. ``# exit code N`` behind a command says
+how it ends; the lines below it must be among what it prints, where ``…`` stands for anything. Every page starts where
+the quickstart ends.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from skillforge import Check
+from skillforge.checks import CHECK_TYPES, check_problems
+from skillforge.cli.app import app, main
+from skillforge.skillfile import SKILL_FILE, read_skill
+from skillforge.yamlfile import load_yaml
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+TEXTS = {page: page.read_text("utf-8") for page in [*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md"]}
+QUICKSTART = DOCS / "quickstart.md"
+
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDS_A_MODEL = re.compile(r"local:|\bmodels (pull|test)\b|\bdemo\b|--lost|\b(NAME|MODEL)\b")
+EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language, what stands behind it, and its lines."""
+
+    language: str
+    note: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """One ``$ skillforge …`` line, with the output that the page shows below it."""
+
+    words: tuple[str, ...]
+    exit_code: int
+    shown: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        return shlex.join(self.words)
+
+
+def blocks(text: str) -> list[Block]:
+    return [Block(match[1], match[2].strip(), match[3]) for match in FENCE.finditer(text)]
+
+
+def prose(text: str) -> str:
+    return FENCE.sub("", text)
+
+
+def commands(block: Block) -> Iterator[Command]:
+    if block.language != "console":
+        return
+    for part in re.split(r"^\$ ", block.body, flags=re.MULTILINE)[1:]:
+        asked, *shown = part.splitlines()
+        if asked.startswith("skillforge"):
+            code = EXIT_CODE.search(asked)
+            words = shlex.split(EXIT_CODE.sub("", asked), comments=True)
+            yield Command(tuple(words[1:]), int(code[1]) if code else 0, tuple(filter(None, map(str.strip, shown))))
+
+
+def skillforge(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Exit code and everything printed."""
+    monkeypatch.setattr(sys, "argv", ["skillforge", *words])
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0), said.getvalue()
+
+
+def play(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Do in the current folder what ``page`` shows, from top to bottom; how many things were done."""
+    done = 0
+    for block in blocks(TEXTS[page]):
+        if block.note.startswith("file="):
+            target = Path(block.note.removeprefix("file="))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.body, "utf-8")
+            done += 1
+        elif (block.language, block.note) == ("python", "run"):
+            exec(compile(block.body, str(page), "exec"), {"__name__": "__main__"})
+            done += 1
+        for command in commands(block):
+            if not NEEDS_A_MODEL.search(command.line):
+                code, said = skillforge(command.words, monkeypatch)
+                assert code == command.exit_code, f"{command.line}\n{said}"
+                for line in command.shown:
+                    pattern = ".*".join(map(re.escape, line.split("…")))
+                    assert re.search(f"^ *{pattern} *$", said, re.MULTILINE), f"{command.line}: {line!r}\n{said}"
+                done += 1
+    return done
+
+
+@pytest.fixture(scope="session")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quickstart")
+    here = Path.cwd()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert play(QUICKSTART, patch) == 6  # three files; init, create, lint
+    assert Path.cwd() == here
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_what_a_page_shows_is_what_happens(
+    page: Path, quickstart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(quickstart, tmp_path / "repo")
+    monkeypatch.chdir(tmp_path / "repo")
+    if page != QUICKSTART:
+        play(page, monkeypatch)
+
+
+@pytest.mark.model
+def test_the_quickstarts_student_answers(quickstart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(quickstart, tmp_path / "repo")
+    monkeypatch.chdir(tmp_path / "repo")
+    shown = [command for block in blocks(TEXTS[QUICKSTART]) for command in commands(block)]
+    run = next(command for command in shown if command.words[0] == "run")
+    code, said = skillforge(run.words, monkeypatch)
+    assert code == 0, said
+    assert '"kind": ' in said  # which one may differ from machine to machine
+
+
+def test_the_readmes_skill_is_sound(tmp_path: Path) -> None:
+    skills = [block.body for block in blocks(TEXTS[ROOT / "README.md"]) if block.body.startswith("schema: skillforge/")]
+    for body in skills:
+        folder = tmp_path / re.search(r"^name: (.*)$", body, re.MULTILINE)[1]  # type: ignore[index]
+        folder.mkdir()
+        (folder / SKILL_FILE).write_text(body, "utf-8")
+        assert read_skill(folder).warnings == ()
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_and_json_blocks_parse(page: Path) -> None:
+    for block in blocks(TEXTS[page]):
+        if block.language == "python":
+            compile(block.body, str(page), "exec")
+        elif block.language == "json":
+            for line in block.body.splitlines():
+                json.loads(line)
+
+
+def test_the_agreement_that_the_data_page_states_is_the_one_its_script_finds() -> None:
+    script = next(block.body for block in blocks(TEXTS[DOCS / "data.md"]) if block.note == "file=agreement.py")
+    told = re.search(r"print\(.*\)  # (.*)$", script, re.MULTILINE)
+    env = {**os.environ, "PYTHONUTF8": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    assert told is not None
+    assert found.stdout.strip() == told[1]
+
+
+def test_every_type_of_check_has_an_example_that_lints() -> None:
+    rows = re.findall(r"^\| `([a-z-]+)` \| `(\{type: .*?\})` \|", TEXTS[DOCS / "checks.md"], re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(CHECK_TYPES)
+    for name, example in rows:
+        check = Check.model_validate(load_yaml(example, path=name).value)
+        assert check.type == name
+        assert check_problems(check, input_fields=["ticket"]) == []
+
+
+def test_every_key_of_a_skill_is_explained() -> None:
+    from skillforge.skill import Skill
+
+    table = TEXTS[DOCS / "skill-format.md"].split("## Keys")[1].split("## Contract")[0]
+    named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE))))
+    assert named == {field.alias or name for name, field in Skill.model_fields.items()} | {"steps"}
+
+
+def known_commands() -> dict[tuple[str, ...], set[str]]:
+    """Every command by its words, with its options."""
+    found: dict[tuple[str, ...], set[str]] = {}
+
+    def visit(words: tuple[str, ...], command: Any) -> None:
+        found[words] = {option for item in command.params for option in item.opts if option.startswith("-")}
+        found[words] |= {"-h", "--help"}
+        for name, inner in getattr(command, "commands", {}).items():
+            visit((*words, name), inner)
+
+    visit((), get_command(app))
+    return found
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_and_options_that_are_named_exist(page: Path) -> None:
+    known = known_commands()
+    every_option = set().union(*known.values())
+    text = TEXTS[page]
+    shown = [command.words for block in blocks(text) for command in commands(block)]
+    shown += [tuple(line.split()[1:]) for line in re.findall(r"`(skillforge [^`]*)`", prose(text))]
+    for words in shown:
+        at = max(size for size in range(3) if words[:size] in known)
+        assert at or not words or words[0] in every_option, f"no command {' '.join(words)}"
+        options = {word.partition("=")[0] for word in words[at:] if re.match(r"--?[a-z]", word)}
+        assert options <= known[words[:at]], f"skillforge {' '.join(words)}"
+    for code in re.findall(r"`([^`\n]+)`", prose(text)):
+        if code.startswith("--"):
+            assert code.split()[0] in every_option, code
+
+
+def test_every_command_is_documented() -> None:
+    text = "\n".join(TEXTS.values())
+    for words in known_commands():
+        assert f"skillforge {' '.join(words)}".strip() in text
+
+
+def test_every_environment_variable_is_documented_and_every_documented_one_is_read() -> None:
+    code = [*(ROOT / "skillforge").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
+    read = {name for file in code for name in re.findall(r"SKILLFORGE_[A-Z_]+\b", file.read_text("utf-8"))}
+    table = "\n".join(line for line in TEXTS[DOCS / "registry.md"].splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"SKILLFORGE_[A-Z_]+\b", table)) == read
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXTS[DOCS / "security.md"])
+    assert len(named) > 20
+    for file, test in named:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(TEXTS[page])):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in {slug(title) for title in re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)}
+
+
+def slug(title: str) -> str:
+    """A heading's anchor as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def test_the_index_links_every_page() -> None:
+    index = TEXTS[DOCS / "index.md"]
+    for page in DOCS.glob("*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in index
+    assert all(re.match(r"\d{4}-[a-z0-9-]+\.md$", page.name) for page in (DOCS / "decisions").iterdir())

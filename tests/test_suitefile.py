@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skillforge.canonical import digest
+from skillforge.case import Case
+from skillforge.errors import NotFound, SkillFileError
+from skillforge.suitefile import as_cases, read_cases, read_suite
+
+HEAD = "schema: skillforge/suite/v1\nname: demo\n"
+
+
+def jsonl(folder: Path, *lines: str) -> Path:
+    path = folder / "cases.jsonl"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def suite(folder: Path, text: str) -> Path:
+    path = folder / "demo.yaml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def problem_of(read) -> str:
+    with pytest.raises(SkillFileError) as caught:
+        read()
+    return str(caught.value)
+
+
+def test_cases_are_read_in_order_and_named_by_content(tmp_path):
+    path = jsonl(
+        tmp_path,
+        '{"id": "a", "input": {"t": "x"}, "expected": {"q": 1}, "split": "dev", "metadata": {"by": "us"}}',
+        "",
+        '{"input": {"t": "y"}}',
+    )
+    first, second = read_cases(path)
+    assert (first.id, first.expected, first.split) == ("a", {"q": 1}, "dev")
+    assert second.id == "c-" + digest({"t": "y"})[7:19]
+
+
+def test_an_id_that_stands_twice_is_refused_with_both_lines(tmp_path):
+    path = jsonl(tmp_path, '{"id": "a", "input": {"t": 1}}', '{"id": "a", "input": {"t": 2}}')
+    assert problem_of(lambda: list(read_cases(path))) == f"{path}:2: id: the id 'a' already stands in line 1"
+    same = jsonl(tmp_path, '{"input": {"t": 1}}', '{"input": {"t": 1}}')
+    assert "already stands in line 1" in problem_of(lambda: list(read_cases(same)))
+    inline = suite(tmp_path, HEAD + "cases:\n  - {id: a, input: {t: 1}}\n  - {id: a, input: {t: 2}}\n")
+    assert problem_of(lambda: read_suite(inline)) == f"{inline}:5: id: the id 'a' already stands in line 4"
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ('{"id": "a"}', 'a case needs "input"'),
+        ('{"id": "a", "input": "text"}', 'a case needs "input"'),
+        ('{"input": {}, "expect": 1}', "expect: unknown key (did you mean 'expected'?)"),
+        ('{"id": 5, "input": {}}', "id: must be text"),
+        ('{"input": {}, "split": "prod"}', "split: 'prod' is not allowed"),
+        ('{"input": {"n": 1152921504606846976}}', "2**53"),
+        ('{"id": "a", "input": {"t": "\\ud800"}}', "surrogate"),
+        ('{"input": {}, "expected": "\\ud800"}', "surrogate"),
+        ('{"input": {"n": NaN}}', "NaN is not JSON"),
+        ("[1]", "must be a JSON object"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, line, part):
+    path = jsonl(tmp_path, '{"input": {"ok": true}}', line)
+    message = problem_of(lambda: list(read_cases(path)))
+    assert message.startswith(f"{path}:2:")
+    assert part in message
+
+
+def test_a_line_without_end_is_refused(tmp_path):
+    path = jsonl(tmp_path, '{"input": {"t": "' + "x" * 1_048_577 + '"}}')
+    assert "longer than 1,048,576 bytes" in problem_of(lambda: list(read_cases(path)))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(codec="utf-8")),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(st.dictionaries(st.text(st.characters(codec="utf-8")), json_values, max_size=3), max_size=5, unique_by=str)
+)
+def test_any_json_inputs_come_back(tmp_path_factory, inputs):
+    path = tmp_path_factory.mktemp("s") / "cases.jsonl"
+    rows = [{"id": str(number), "input": value} for number, value in enumerate(inputs)]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8", newline="\n")
+    assert [case.input for case in read_cases(path)] == inputs
+
+
+def test_a_suite_takes_its_cases_and_recording_from_beside_it(tmp_path):
+    jsonl(tmp_path, '{"id": "a", "input": {"t": "x"}}')
+    text = "decision: {metric: /queue, margin: 0.1}\ncases: file://cases.jsonl\nrecorded: file://rec.jsonl\n"
+    found = read_suite(suite(tmp_path, HEAD + text))
+    assert [case.id for case in found.cases] == ["a"]
+    assert found.recorded == str(tmp_path / "rec.jsonl")
+    assert (found.decision.metric, found.decision.margin, found.decision.alpha) == ("/queue", 0.1, 0.05)
+
+
+def test_the_digest_is_of_cases_and_rule_alone(tmp_path):
+    cases = "cases:\n  - {id: a, input: {t: 1}, metadata: {by: us}}\n"
+    base = read_suite(suite(tmp_path, HEAD + cases)).digest()
+    assert read_suite(suite(tmp_path, HEAD + "description: x\n" + cases.replace("us", "you"))).digest() == base
+    assert read_suite(suite(tmp_path, HEAD + "decision: {margin: 0.1}\n" + cases)).digest() != base
+    assert read_suite(suite(tmp_path, HEAD + cases.replace("t: 1", "t: 2"))).digest() != base
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[]", "must be a mapping"),
+        ("name: demo\ncases: []\n", 'schema: must be "skillforge/suite/v1"'),
+        (HEAD, "cases: is required"),
+        (HEAD + "cases: cases.jsonl\n", "cases: 'cases.jsonl' must start with file://"),
+        (HEAD + 'cases: "file://a\\0b"\n', "holds no NUL"),
+        (HEAD + "cases: []\nrecorded: rec.jsonl\n", "recorded: 'rec.jsonl' must start with file://"),
+        (HEAD + "cases:\n  - {id: a, input: {}}\n  - {id: b, inpt: {}}\n", "demo.yaml:5: a case needs"),
+        (HEAD + "cases: []\ndecision: {metrc: exact}\n", "decision.metrc: unknown key (did you mean 'metric'?)"),
+        (
+            HEAD + "cases: []\ndecision: {metric: queue}\n",
+            "demo.yaml:4:12: decision.metric: 'queue' has the wrong form",
+        ),
+        (HEAD + "cases: []\ndecision: {margin: 0}\n", "decision.margin"),
+        (HEAD.replace("demo", "De mo") + "cases: []\n", "name: 'De mo' has the wrong form"),
+    ],
+)
+def test_a_wrong_suite_is_named_with_field(tmp_path, text, part):
+    assert part in problem_of(lambda: read_suite(suite(tmp_path, text)))
+
+
+def test_missing_files_are_not_found(tmp_path):
+    with pytest.raises(NotFound, match="no suite there"):
+        read_suite(tmp_path / "none.yaml")
+    with pytest.raises(NotFound, match=r"none\.jsonl"):
+        read_suite(suite(tmp_path, HEAD + "cases: file://none.jsonl\n"))
+
+
+def test_cases_given_in_python_are_held_to_the_same_rules():
+    made = as_cases([{"input": {"t": 1}}, Case(id="x", input={"t": 2}), {"id": "y", "input": {"t": 3}}])
+    assert [case.id for case in made] == ["case-1", "x", "y"]
+    assert "the cases given:2: id: the id 'a' already stands in line 1" in problem_of(
+        lambda: as_cases([Case(id="a", input={}), {"id": "a", "input": {}}])
+    )
+    assert "the cases given:1:" in problem_of(lambda: as_cases([{"text": "no input"}]))
+    assert "2**53" in problem_of(lambda: as_cases([Case(id="a", input={"n": 2**60})]))

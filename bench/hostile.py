@@ -1,6 +1,6 @@
 """Hostile skill files through ``skillforge lint``: refused, with the line, in under 2 s, and no connection made.
 
-    python bench/hostile.py
+    python bench/hostile.py [every nth file] [seconds allowed]
 
 What is accepted because it is harmless is shown to be harmless: a lookup that finds keys only, a pattern that takes
 exponential time elsewhere.
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from _shared import Done, finish, print_table, skillforge
 
-LIMIT_S = 2.0
+LIMIT_S = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
 WHOLE_FILE = {"2 MiB"}  # nothing in it is read, so no line is to blame
 
 BASE = """\
@@ -171,7 +172,8 @@ def harmless(folder: Path) -> tuple[list[list[object]], list[str]]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
         root = Path(name)
-        wanted = files(listener.getsockname()[1])
+        step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+        wanted = dict(list(files(listener.getsockname()[1]).items())[::step])
         folders = [root / str(number) for number in range(len(wanted))]
         with ThreadPoolExecutor(2) as pool:
             results = list(pool.map(lint, folders, wanted.values()))

@@ -35,7 +35,7 @@ def test_a_killed_eval_goes_on_and_pays_for_nothing_twice() -> None:
 
 
 def test_hostile_files_are_refused_with_their_line_and_nothing_is_fetched() -> None:
-    assert "connections seen by the listener: none" in bench("hostile.py")
+    assert "connections seen by the listener: none" in bench("hostile.py", "3", "60")
 
 
 def test_bad_input_is_one_message_and_exit_code_2() -> None:

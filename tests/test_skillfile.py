@@ -234,7 +234,8 @@ def test_hidden_text_is_refused(tmp_path, hidden):
 def test_all_that_is_wrong_is_said_at_once(tmp_path):
     text = SMALL.replace("{type: string}", "{type: strin}").replace("{{ text }}", "{{ txt }}")
     more = (
-        "checks:\n  - {type: contans, value: x}\n  - {type: regex, value: '(a)\\1'}\n  - {type: in-input, of: nothing}\n"
+        "checks:\n  - {type: contans, value: x}\n  - {type: regex, value: '(a)\\1'}\n"
+        "  - {type: in-input, of: nothing}\n"
         "examples: {items: [{id: a, input: {text: x}, output: {colour: green}}]}\n"
     )
     found = "\n".join(problems_of(put(tmp_path, text + more)))
@@ -287,7 +288,7 @@ def test_a_deep_body_is_refused_and_not_a_crash(depth):
     deep: list[Any] = []
     for _ in range(depth):
         deep = [deep]
-    with pytest.raises(SkillFileError, match="deep|identity"):
+    with pytest.raises(SkillFileError, match=r"deep|identity"):
         parse_skill({**BODY, "checks": [{"type": "equals", "value": deep}]}, path="the draft")
 
 

@@ -17,6 +17,7 @@ class Progress:
         self.label = label
         self.total = total
         self.done = 0
+        self._instant = 0
         self._started = time.monotonic()
         self._drawn = 0.0
         self._tenth = 0
@@ -37,9 +38,10 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def advance(self, note: str = "") -> None:
-        """One more is done; ``note`` says what is going on."""
+    def advance(self, note: str = "", *, instant: bool = False) -> None:
+        """One more is done; ``note`` says what is going on. ``instant`` work took no time and forecasts none."""
         self.done += 1
+        self._instant += instant
         now = time.monotonic()
         if self._live:
             if now - self._drawn >= 0.1 or self.done == self.total:
@@ -55,8 +57,9 @@ class Progress:
 
     def _line(self, now: float, note: str) -> str:
         spent = now - self._started
-        left = spent / self.done * (self.total - self.done) if self.done else 0.0
-        eta = f", about {_span(left)} left" if self.done < self.total and spent > 2 else ""
+        timed = self.done - self._instant
+        left = spent / timed * (self.total - self.done) if timed else 0.0
+        eta = f", about {_span(left)} left" if timed and self.done < self.total and spent > 2 else ""
         tail = f"  {note}" if note else ""
         return f"{self.label} {self.done}/{self.total} ({_span(spent)}{eta}){tail}"[:118]
 

@@ -85,7 +85,7 @@ def measured(
 
     def on_sample(arm: Arm, sample: Sample, reused: bool) -> None:
         if bar is not None:
-            bar.advance(arm.name)
+            bar.advance(arm.name, instant=reused or not sample.run.latency_s)
 
     try:
         with resumable(lambda: f"{bar.done if bar else 0} samples are kept"):

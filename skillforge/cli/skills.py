@@ -110,11 +110,15 @@ def list_skills(json_out: JsonOut = False) -> None:
     """
     with open_forge() as forge:
         rows = [_row(forge, version) for version in forge.skills()]
+        unsaved = _names_on_disk(forge.root) - {row["name"] for row in rows}
+    if unsaved:
+        note(f"not stored yet: {', '.join(sorted(unsaved))} (run, eval and show store them, or skillforge save PATH)")
     if json_out:
         print_json(rows)
         return
     if not rows:
-        note("no skills stored yet; skillforge save PATH, skillforge create, or skillforge demo")
+        if not unsaved:
+            note("no skills yet: skillforge create, or write skills/NAME/skill.yaml, or skillforge demo")
         return
     table = [["NAME", "VERSION", "STATUS", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
@@ -227,6 +231,12 @@ def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
         "student": newest.student if newest else None,
         "description": version.skill.description,
     }
+
+
+def _names_on_disk(root: Path) -> set[str]:
+    from skillforge.skillfile import SKILL_FILE
+
+    return {file.parent.name for file in root.glob(f"skills/*/{SKILL_FILE}")}
 
 
 def _skill_files(path: Path) -> list[Path]:

@@ -90,8 +90,9 @@ def chosen_examples(skill: Skill, values: Mapping[str, Any], *, exclude_same: bo
     examples = skill.examples
     if examples.select == "nearest":
         return compiled(skill).index.nearest(values, examples.k, exclude_same=exclude_same)
-    same = dict(values) if exclude_same else None
-    items = tuple(item for item in examples.items if complete_input(skill, item.input) != same)
+    items = examples.items
+    if exclude_same:
+        items = tuple(item for item in items if complete_input(skill, item.input) != dict(values))
     return items[: examples.k] if examples.select == "first" else items
 
 

@@ -35,7 +35,8 @@ async def evaluate(
         await _run_arm(arm, cases, journal, on_sample, table[arm.name], limiter)
 
     await for_each(arms, one_arm, concurrency=len(arms))
-    return table
+    # in the order of the cases, not of their arrival: a resumed eval must add up the same figures in the same order
+    return {name: {case.id: found[case.id] for case in cases} for name, found in table.items()}
 
 
 async def _run_arm(

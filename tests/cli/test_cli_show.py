@@ -34,7 +34,7 @@ def test_list_is_one_line_a_skill_however_narrow_the_terminal(
     cli: Cli, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    assert cli("list").err.startswith("no skills stored yet")
+    assert cli("list").err.startswith("not stored yet: mood")
     measure(cli, "right")
     head, line = cli("list").out.splitlines()
     assert head.split()[:2] == ["NAME", "VERSION"]

@@ -34,8 +34,20 @@ def test_fields_come_in_the_order_of_the_contract(triage):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "bug", "[1]", '["queue"]', '"bug"', "{", '{"queue": "bug"', '{"queue": NaN}', "{'queue': 1}", "[" * 9999]
-    + ['{"a":' * 100_000, "{" + "9" * 10_000],
+    [
+        "",
+        "bug",
+        "[1]",
+        '["queue"]',
+        '"bug"',
+        "{",
+        '{"queue": "bug"',
+        '{"queue": NaN}',
+        "{'queue': 1}",
+        "[" * 9999,
+        '{"a":' * 100_000,
+        "{" + "9" * 10_000,
+    ],
 )
 def test_what_is_no_object_is_said(triage, text):
     assert parse_output(triage(), text) == (None, ("the answer is not a JSON object",))

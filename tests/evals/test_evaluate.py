@@ -181,6 +181,18 @@ def test_a_store_that_fails_is_raised_as_it_is(triage, tickets, journal, db):
         run(arms_of(triage(), Scripted(default=GOOD)), tickets("a"), journal)
 
 
+def test_samples_stand_in_the_order_of_the_cases_however_they_arrive(triage, tickets, journal):
+    class Backwards(Scripted):
+        async def complete(self, request: Request) -> Any:
+            await anyio.sleep(0.02 - 0.004 * int(request.key.input["ticket"]))
+            return await super().complete(request)
+
+    arms, watch = arms_of(triage(), Backwards(default=GOOD, name="s")), Watch()
+    table = run(arms, tickets(*"01234"), journal, watch)
+    assert [case_id for kind, case_id, _ in watch.seen if kind == "skill"] == ["t5", "t4", "t3", "t2", "t1"]
+    assert all(list(samples) == ["t1", "t2", "t3", "t4", "t5"] for samples in table.values())
+
+
 def test_no_arms_and_no_cases_give_nothing(triage, journal):
     assert run([], [], journal) == {}
     assert set(map(len, run(arms_of(triage(), Scripted()), [], journal).values())) == {0}

@@ -27,10 +27,23 @@ from skillforge.messages import Request
 from skillforge.providers.recording import RecordedLine, RecordedRequest, RecordedResponse, write_recording
 from skillforge.trace import Trace
 
-INTENTS = (
-    "freeze_account routing pin_change bill_due pay_bill account_blocked interest_rate min_payment bill_balance "
-    "transfer order_checks balance spending_history transactions report_fraud"
-).split()
+INTENTS = [
+    "freeze_account",
+    "routing",
+    "pin_change",
+    "bill_due",
+    "pay_bill",
+    "account_blocked",
+    "interest_rate",
+    "min_payment",
+    "bill_balance",
+    "transfer",
+    "order_checks",
+    "balance",
+    "spending_history",
+    "transactions",
+    "report_fraud",
+]
 TASK = f"Name the intent of one banking message: exactly one of {', '.join(INTENTS)}. Answer with the field intent."
 PER_INTENT, TEST = 20, 150
 STUDENT = "local:smollm2-135m"

@@ -53,6 +53,8 @@ class SkillRef:
 
     def __str__(self) -> str:
         base = self.name or str(self.path)
+        if self.path is not None and not _looks_like_path(base):
+            base = f".{os.sep}{base}"  # "0/" is the path "0", which alone would read as a name
         return base if self.selector is None else f"{base}@{self.selector}"
 
 

@@ -18,8 +18,9 @@ SKILL = "ticket-triage"
 CASES = 60
 
 CLOSING = """
-A 135M-parameter model stands here because it runs on your machine without a key. KEEP is the honest verdict for it: the
-skill lifted it far above bare, and it still is not the teacher. Which model may replace yours is what eval tells you.
+A 135M-parameter model stands here because it runs on your machine without a key. KEEP is the honest verdict for a model
+of that size: compare its two lines to see what the skill did, and the teacher's to see what is missing. Which model may
+replace yours is what eval tells you.
 
 The same on your own task:
   skillforge init .

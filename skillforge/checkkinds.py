@@ -180,13 +180,18 @@ def _in_input(case: Case) -> Fact:
     return holds, f"{_show(wanted)} {'stands' if holds else 'does not stand'} in {place}"
 
 
+def unbound(name: str | None) -> UsageError:
+    """The error of a custom check whose callable nobody gave."""
+    return UsageError(
+        f"custom check {name!r} is not bound to a callable",
+        hint=f"Forge(custom_checks={{{name!r}: function}}), function(output, input) -> bool, reason or (bool, reason)",
+    )
+
+
 def _custom(case: Case) -> Fact:
     name = case.check.name
     if name is None or name not in case.custom:
-        raise UsageError(
-            f"custom check {name!r} is not bound to a callable",
-            hint=f"bind one by name, {{{name!r}: function}}: (output, input) -> bool, reason or (bool, reason)",
-        )
+        raise unbound(name)
     try:
         answer: Any = case.custom[name](case.target, case.input)
     except Exception as exc:  # the caller's code met an output it did not expect: that is no verdict in its favour

@@ -13,13 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from skillforge.checkkinds import KINDS, Case, CustomCheck, Fact, Kind
+from skillforge.checkkinds import KINDS, Case, CustomCheck, Fact, Kind, unbound
 from skillforge.errors import NotFound, Problem, UsageError
 from skillforge.run import CheckResult
 from skillforge.skill import Check
 from skillforge.suggest import did_you_mean
 
-__all__ = ["CHECK_TYPES", "CustomCheck", "check_problems", "resolve_pointer", "run_checks"]
+__all__ = ["CHECK_TYPES", "CustomCheck", "check_problems", "require_bound", "resolve_pointer", "run_checks"]
 
 CHECK_TYPES = tuple(KINDS)
 """Every type, without the ``not-`` forms."""
@@ -66,6 +66,13 @@ def resolve_pointer(document: Any, pointer: str) -> Any:
         else:
             raise NotFound(f"nothing at {pointer}")
     return value
+
+
+def require_bound(checks: Sequence[Check], custom: Mapping[str, CustomCheck]) -> None:
+    """Raise ``UsageError`` for a custom check without its callable: before a call is paid for, not after."""
+    for check in checks:
+        if check.type.removeprefix(_NOT) == "custom" and check.name not in custom:
+            raise unbound(check.name)
 
 
 def _tokens(pointer: str) -> list[str]:

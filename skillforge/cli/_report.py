@@ -125,6 +125,7 @@ def _footer(report: EvalReport) -> list[str]:
     if versus is not None and (versus.lost or versus.gained):
         see = f"`skillforge show {report.skill} --lost`"
         lines.append(f" {len(versus.lost)} cases got worse, {len(versus.gained)} better: {see}")
+    lines.extend(_floor(report))
     if report.reference == "labels" and report.teacher.quality is not None:
         lines.append(_noise(report.teacher))
     errors = sum(arm.errors for arm in (report.teacher, *report.arms))
@@ -135,6 +136,17 @@ def _footer(report: EvalReport) -> list[str]:
     seconds = f"{report.seconds:.0f} s"
     lines.append(f" {report.samples} samples{reused} · errors {share} (not scored) · cost {spent} · {seconds}")
     return lines
+
+
+def _floor(report: EvalReport) -> list[str]:
+    """Said plainly: a student below the vote of its own examples adds nothing but cost."""
+    floor = next((arm.quality for arm in report.arms if arm.kind == "no-model"), None)
+    below = [arm for arm in report.arms if arm.kind == "skill" and None not in (arm.quality, floor)]
+    return [
+        f" no-model is better than {_label(arm)}: a vote of the nearest examples answers these labels without a model"
+        for arm in below
+        if (arm.quality or 0.0) < (floor or 0.0)
+    ]
 
 
 def _noise(teacher: ArmReport) -> str:

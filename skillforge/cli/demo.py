@@ -23,9 +23,9 @@ of that size: compare its two lines to see what the skill did, and the teacher's
 replace yours is what eval tells you.
 
 The same on your own task:
-  skillforge init .
-  skillforge create "what to do, in a sentence" --teacher MODEL --cases inputs.jsonl
-  skillforge eval NAME --students local:smollm2-135m --teacher MODEL --suite evals/NAME.yaml
+  {command} init .
+  {command} create "what to do, in a sentence" --teacher MODEL --cases inputs.jsonl
+  {command} eval NAME --students local:smollm2-135m --teacher MODEL --suite evals/NAME.yaml
 """
 
 
@@ -73,4 +73,15 @@ def demo(
         report = measured(forge, SKILL, students=[STUDENT], teacher="recorded", limit=cases)
     typer.echo("")
     render_report(report)
-    typer.echo(CLOSING)
+    typer.echo(CLOSING.format(command=_command()))
+
+
+def _command() -> str:
+    """How this very command is typed: ``make demo`` leaves it in a virtual environment that is not active."""
+    import shutil
+    import sys
+
+    if shutil.which("skillforge"):
+        return "skillforge"
+    beside = Path(sys.executable).with_name("skillforge")
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)

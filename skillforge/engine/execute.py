@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Protocol
 
-from skillforge.checks import CustomCheck, run_checks
+from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import build_request, complete_input, estimate_tokens, repair_request
 from skillforge.engine.parse import parse_output
@@ -60,8 +60,11 @@ class PromptExecutor:
         return self.provider.fingerprint()
 
     async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
-        """Raises ``InvalidInput`` when the input does not fit the contract; everything later is in the ``Run``."""
+        """Raises ``InvalidInput`` when the input does not fit the contract and ``UsageError`` for a custom check that
+        nobody bound; everything later is in the ``Run``.
+        """
         values = complete_input(skill, given)
+        require_bound(skill.checks, self.custom_checks)
         request = build_request(skill, values, role=self.role, exclude_same=self.exclude_same)
         # recordings are of inputs as given: the teacher's were made before a contract could fill in its defaults
         request = request.model_copy(update={"key": request.key.model_copy(update={"input": dict(given)})})

@@ -10,6 +10,7 @@ from skillforge.engine.compiled import compiled
 from skillforge.skill import Skill
 
 MAX_OUTPUT_CHARS = 1_048_576
+MAX_STARTS = 20  # braces tried as the beginning of the object: text before it may hold some
 _FENCE = re.compile(r"^\s*```[a-zA-Z]*\n(.*?)\n?```\s*$", re.DOTALL)
 
 
@@ -38,14 +39,18 @@ def find_json(text: str) -> dict[str, Any] | None:
     """The JSON object in ``text``, or ``None``."""
     fenced = _FENCE.match(text)
     candidate = (fenced.group(1) if fenced else text).strip()
-    start = candidate.find("{")
-    if start < 0:
-        return None
-    try:
-        value, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(candidate, start)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+    decoder = json.JSONDecoder(parse_constant=_refuse)
+    start = -1
+    for _ in range(MAX_STARTS):
+        start = candidate.find("{", start + 1)
+        if start < 0:
+            return None
+        try:
+            value, _ = decoder.raw_decode(candidate, start)
+        except (ValueError, RecursionError):
+            continue
+        return value if isinstance(value, dict) else None
+    return None
 
 
 def _refuse(name: str) -> NoReturn:

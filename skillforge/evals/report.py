@@ -215,7 +215,9 @@ def _compare(
         gained=gained,
         verdict=verdict,
         reason=reason,
-        cases_needed=_needed(differences, len(gained), len(lost), decision) if verdict == "inconclusive" else None,
+        cases_needed=_needed(differences, len(gained), len(lost), decision)
+        if verdict == "inconclusive" and not reason
+        else None,
         saving=_saving(report, teacher),
     )
 

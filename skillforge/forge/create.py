@@ -24,7 +24,7 @@ from skillforge.messages import Cost, Value
 from skillforge.ref import check_name
 from skillforge.run import Run
 from skillforge.skill import Skill
-from skillforge.skillfile import write_skill
+from skillforge.skillfile import skill_path, write_skill
 from skillforge.store.registry import SavedVersion
 from skillforge.trace import Trace
 
@@ -90,20 +90,23 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     # As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
     # example never carries a secret into a file.
     good = [_redacted(work, trace) for trace in _usable(traces)]
+    runs: list[Run] = []
+
+    async def prove_draft(skill: Skill) -> tuple[str, ...]:
+        on_progress("prove", 0, min(PROVE, len(good)))
+        runs[:] = await prove(skill, good, teacher, count=PROVE)
+        if failed := [run for run in runs if run.status == "error"]:
+            raise ProviderError(f"the draft could not be run on its own inputs: {failed[0].reason}")
+        return tuple(f"run on its own input {run.input}: {run.reason}" for run in runs if run.status != "ok")
+
     on_progress("author", 0, 1)
-    draft = await author(plan.task, good, teacher, name=plan.name)
-    skill = draft.skill
-    if skill is None or draft.problems:
+    draft = await author(plan.task, good, teacher, name=plan.name, prove=prove_draft)
+    if draft.skill is None or draft.problems:
         raise _refused(work, plan, draft)
-    if plan.suite:
-        skill = skill.model_copy(update={"suite": plan.suite})
-    on_progress("prove", 0, min(PROVE, len(good)))
-    runs = await prove(skill, good, teacher, count=PROVE)
-    if problems := tuple(f"on its own input: {run.reason}" for run in runs if run.status not in ("ok", "error")):
-        raise _refused(work, plan, Draft(skill, problems, draft.answers, draft.model, draft.usage, draft.cost))
-    if failed := [run for run in runs if run.status == "error"]:
-        raise ProviderError(f"the draft could not be run on its own inputs: {failed[0].reason}")
-    path = write_skill(skill, plan.folder / skill.name)
+    skill = draft.skill.model_copy(update={"suite": plan.suite or draft.skill.suite})
+    folder = plan.folder / skill.name
+    _keep_what_stands(work, folder)
+    path = write_skill(skill, folder)
     saved = _store(work, path, plan, draft)
     return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused)
 
@@ -127,6 +130,21 @@ class _Counted:
 def _redacted(work: Workspace, trace: Trace) -> Trace:
     clean = work.redactor.value
     return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output)})
+
+
+def _keep_what_stands(work: Workspace, folder: Path) -> None:
+    """A skill file in the way may be somebody's work: it becomes a version first, or is put beside when invalid."""
+    file = skill_path(folder)
+    if not file.is_file():
+        return
+    try:
+        saved = save_file(work, folder)
+    except UsageError:
+        file.replace(file.with_name(f"{file.name}.old"))
+        work.say(f"{file}: was no valid skill, kept as {file.name}.old")
+    else:
+        if saved.created:
+            work.say(f"{file}: what stood there is kept as {saved.name}@{saved.version}")
 
 
 def _usable(traces: Sequence[Trace]) -> list[Trace]:

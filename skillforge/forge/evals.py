@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from skillforge.canonical import canonical_json
 from skillforge.case import Case, Suite
 from skillforge.checks import resolve_pointer
 from skillforge.config import store_io
@@ -54,7 +55,7 @@ async def evaluate_skill(
         if plan.limit < 1:
             raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
-    cases = _labelled(cases)
+    cases = _unseen(work, version.skill, _labelled(cases))
     _fit(version.skill, cases, suite)
     teacher = work.executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
     students: list[Executor] = [work.executor(name) for name in dict.fromkeys(plan.students)]
@@ -124,6 +125,20 @@ class _Counting:
 def _labelled(cases: list[Case]) -> list[Case]:
     """The labelled cases; all of them where none has a label (then only agreement is measured)."""
     return [case for case in cases if case.expected is not None] or cases
+
+
+def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> list[Case]:
+    """The cases that are no examples of the skill: an answer that stands in the prompt measures nothing.
+
+    Raises ``UsageError`` when none is left.
+    """
+    shown = {canonical_json(example.input) for example in skill.examples.items}
+    unseen = [case for case in cases if canonical_json(case.input) not in shown]
+    if not unseen:
+        raise UsageError("every case is an example of the skill", hint="measure it on another split or suite")
+    if len(unseen) < len(cases):
+        work.say(f"{len(cases) - len(unseen)} cases are left out: they are examples of the skill")
+    return unseen
 
 
 def _fit(skill: Skill, cases: Sequence[Case], suite: Suite) -> None:

@@ -152,6 +152,7 @@ def test_custom_checks_are_the_callers(triage):
     student = Scripted(default=GOOD)
     with pytest.raises(UsageError, match="short"):
         execute(skill, student)
+    assert student.seen == [], "nothing is paid for before the callable is missed"
 
 
 def test_a_cut_off_answer_says_so(triage):

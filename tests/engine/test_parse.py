@@ -21,6 +21,7 @@ GOOD = '{"queue": "bug", "quote": "x"}'
         f"```\n{GOOD}```",
         f"Sure, here it is: {GOOD} Anything else?",
         GOOD + GOOD,
+        f"The form is {{queue}}: {GOOD}",
     ],
 )
 def test_models_wrap_answers(triage, text):

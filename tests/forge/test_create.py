@@ -115,10 +115,31 @@ def test_a_draft_that_stays_wrong_fails_keeps_all_and_the_next_try_solves_nothin
 
 
 def test_a_draft_that_does_not_stand_on_its_own_inputs_is_refused(repo, forge_at):
-    strong = teacher(run=lambda request: "I will not")
+    strong = teacher(BODY, BODY, run=lambda request: "I will not")
     with pytest.raises(TeacherError, match="on its own input"):
         create(forge_at(repo, providers={TEACHER: strong}))
     assert not (repo / "skills").exists()
+    repair = next(request for request in strong.seen if request.key.role == "author-repair")
+    assert "on its own input" in repair.messages[-1].text, "what went wrong goes back to the author once"
+
+
+def test_a_skill_file_that_stands_in_the_way_is_kept_as_a_version(repo, forge_at):
+    said: list[str] = []
+    first = create(forge_at(repo, providers={TEACHER: teacher()}))
+    file = Path(first.path)
+    file.write_text(file.read_text("utf-8").replace("{{ ticket }}", "By hand: {{ ticket }}"), "utf-8")
+    forge = forge_at(repo, providers={TEACHER: teacher()}, say=said.append)
+    again = create(forge)
+    assert again.version == 1, "the same draft again is the same version"
+    assert "By hand" in forge.show(f"{again.name}@2").skill.prompt
+    assert any("is kept as" in line for line in said)
+
+
+def test_a_broken_file_that_stands_in_the_way_is_put_beside(repo, forge_at):
+    first = create(forge_at(repo, providers={TEACHER: teacher()}))
+    Path(first.path).write_text("not: [a skill", "utf-8")
+    create(forge_at(repo, providers={TEACHER: teacher()}))
+    assert Path(first.path + ".old").read_text("utf-8") == "not: [a skill"
 
 
 def test_a_teacher_that_goes_away_is_an_infrastructure_error_and_what_it_did_is_kept(repo, forge_at):

@@ -271,3 +271,21 @@ def test_a_changed_file_is_measured_as_what_is_written(repo, skill_in, suite_in,
     skill_in(repo, instructions="Better.")
     assert measure(forge).version == 2
     assert len(said) == 2
+
+
+def test_a_case_that_is_an_example_of_the_skill_is_left_out_and_that_is_said(repo, skill_in, suite_in, forge_at):
+    suite_in(repo)
+    example = {"id": "e1", "input": {"ticket": "crash 1 "}, "output": {"queue": "bug", "quote": "x"}}
+    skill_in(repo, examples={"items": [example]})
+    said: list[str] = []
+    report = measure(forge_at(repo, providers={STUDENT: student()}, say=said.append), teacher="recorded")
+    assert report.cases == 39
+    assert any("1 cases are left out" in line for line in said)
+
+
+def test_a_suite_of_nothing_but_examples_is_refused(repo, skill_in, suite_in, forge_at):
+    suite_in(repo)
+    example = {"id": "e1", "input": {"ticket": "train"}, "output": {"queue": "bug", "quote": "x"}}
+    skill_in(repo, examples={"items": [example]})
+    with pytest.raises(UsageError, match="every case is an example"):
+        measure(forge_at(repo, providers={STUDENT: student()}), teacher="recorded", split="train")

@@ -16,6 +16,7 @@ from skillforge.suggest import did_you_mean
 SETTINGS_FILE = "skillforge.toml"
 STATE_FOLDER = ".skillforge"
 LOCK_FILE = "skillforge.lock"
+DATABASE_VARIABLE = "SKILLFORGE_DB"
 
 StoreIO = Literal["none", "redacted", "full"]
 
@@ -65,7 +66,7 @@ def read_settings(root: Path) -> Settings:
 
 def database_path(root: Path) -> Path:
     """``SKILLFORGE_DB`` or ``.skillforge/registry.db`` of the repository."""
-    named = os.environ.get("SKILLFORGE_DB")
+    named = os.environ.get(DATABASE_VARIABLE)
     return Path(named) if named else root / STATE_FOLDER / "registry.db"
 
 

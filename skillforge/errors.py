@@ -32,6 +32,8 @@ class SkillforgeError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        if hint:
+            self.add_note(f"-> {hint}")  # a traceback shows it too
 
 
 class UsageError(SkillforgeError):

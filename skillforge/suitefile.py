@@ -16,6 +16,7 @@ from skillforge.jsonl import read_jsonl
 from skillforge.yamlfile import Document, load_yaml
 
 FILE_SCHEME = "file://"
+SUITE_SCHEMA = "skillforge/suite/v1"
 GIVEN = "the cases given"
 
 
@@ -39,11 +40,22 @@ def as_cases(rows: Iterable[Case | Mapping[str, Any]]) -> list[Case]:
     cases: list[Case] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
-        body = row.model_dump() if isinstance(row, Case) else {"id": f"case-{number}", **row}
-        case = _case(body, GIVEN, number)
+        body = row.model_dump() if isinstance(row, Case) else row
+        named = {"id": f"case-{number}", **body} if isinstance(body, Mapping) else body
+        case = _case(named, GIVEN, number)
         _refuse_twice(case, seen, GIVEN, number)
         cases.append(case)
     return cases
+
+
+def is_suite(path: Path) -> bool:
+    """Whether the file says of itself that it is a suite (its ``schema`` line), whatever else may be wrong with it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        return any(
+            line.startswith(b"schema:") and SUITE_SCHEMA.encode() in line for line in handle.read(4096).splitlines()
+        )
 
 
 def read_suite(path: Path) -> Suite:
@@ -62,8 +74,8 @@ def read_suite(path: Path) -> Suite:
     if not isinstance(body, dict):
         raise SkillFileError(str(path), [Problem("must be a mapping with name and cases", line=1)])
     body = dict(body)
-    if body.pop("schema", None) != "skillforge/suite/v1":
-        raise SkillFileError(str(path), [Problem('must be "skillforge/suite/v1"', field="schema", line=1)])
+    if body.pop("schema", None) != SUITE_SCHEMA:
+        raise SkillFileError(str(path), [Problem(f'must be "{SUITE_SCHEMA}"', field="schema", line=1)])
     if isinstance(body.get("cases"), str):
         body["cases"] = list(read_cases(_relative(path, body["cases"], "cases")))
     elif isinstance(body.get("cases"), list):

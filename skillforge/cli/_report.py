@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from skillforge.cli._shared import aligned
+from skillforge.cli._shared import WORDS, aligned
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, Comparison, EvalReport
 
-WORDS = {"pass": "REPLACE", "fail": "KEEP", "inconclusive": "NOT SURE"}
 STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 ORDER = {"skill": 0, "no-model": 1, "bare": 2}
 
@@ -39,7 +38,7 @@ def render_report(report: EvalReport) -> None:
 
 def _headline(report: EvalReport) -> str:
     teacher = report.teacher
-    kind = "unseen cases" if report.split == "test" else f"{report.split} cases"
+    kind = {"test": "unseen cases", "all": "cases"}.get(report.split, f"{report.split} cases")
     price = _dollars(teacher.usd_per_1000, teacher.cost_estimated)
     right = f"{_percent(teacher.quality)} right, {price} per 1,000, p95 {_seconds(teacher.p95_s)}"
     name = teacher.model or teacher.student
@@ -127,7 +126,7 @@ def _footer(report: EvalReport) -> list[str]:
         lines.append(f" {len(versus.lost)} cases got worse, {len(versus.gained)} better: {see}")
     lines.extend(_floor(report))
     if report.reference == "labels" and report.teacher.quality is not None:
-        lines.append(_noise(report.teacher))
+        lines.extend(_noise(report.teacher))
     errors = sum(arm.errors for arm in (report.teacher, *report.arms))
     estimated = " est." if any(arm.cost_estimated for arm in (report.teacher, *report.arms)) else ""
     spent = "unknown" if report.spent_usd is None else f"${report.spent_usd:.4g}{estimated}"
@@ -149,12 +148,14 @@ def _floor(report: EvalReport) -> list[str]:
     ]
 
 
-def _noise(teacher: ArmReport) -> str:
+def _noise(teacher: ArmReport) -> list[str]:
     """How far teacher and labels differ, by the metric and by field: no student can be measured finer than that."""
     wrong = round((1 - (teacher.quality or 0.0)) * teacher.n)
     apart = [f"{name} {round((1 - share) * teacher.n)}" for name, share in teacher.fields.items() if share < 1]
+    if not wrong and not apart:
+        return []
     by_field = f"; by field: {', '.join(apart)}" if apart else ""
-    return f" teacher and labels differ on {wrong} of {teacher.n} cases{by_field}: that is the teacher's own noise"
+    return [f" teacher and labels differ on {wrong} of {teacher.n} cases{by_field}: that is the teacher's own noise"]
 
 
 def _percent(value: float | None) -> str:

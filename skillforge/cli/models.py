@@ -40,6 +40,7 @@ def pull(
     """
     from skillforge.providers.models_cache import pull as fetch
 
+    name = name.removeprefix("local:")  # as ``models list`` and every other command write it
     typer.echo(str(fetch(name, progress=download(name))))
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skillforge.cli._repository import make_repository
-from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
-from skillforge.errors import SkillFileError, UsageError
+from skillforge.cli._shared import WORDS, aligned, as_json, note, open_forge, print_json
+from skillforge.errors import SkillFileError, SkillforgeError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skillforge.errors import Problem
     from skillforge.forge.forge import Forge
     from skillforge.forge.lost import LostCase
+    from skillforge.store.evidence import Evidence
     from skillforge.store.registry import SkillVersion
 
 JsonOut = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -42,12 +43,14 @@ def init(
 
 
 def lint(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A skill.yaml, its folder, or a folder of skills.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH|NAME", help="A skill.yaml, its folder, a folder of skills, or a suite.")
+    ],
     json_out: JsonOut = False,
 ) -> None:
     """Say everything that is wrong with a skill file, with lines.
 
-    Reads only: no network, no code, no registry.
+    Reads only: no network, no code, no registry. A suite (evals/NAME.yaml) is read with its cases.
 
     Examples:
 
@@ -57,13 +60,11 @@ def lint(
 
     Exit code: 0 clean (warnings allowed), 1 errors, 2 no such file.
     """
-    from skillforge.skillfile import read_skill
-
     found: list[tuple[str, Problem]] = []
-    files = _skill_files(path)
+    files = _skill_files(_by_name(path))
     for name in files:
         try:
-            found.extend((str(name), problem) for problem in read_skill(name).warnings)
+            found.extend((str(name), problem) for problem in _read(name))
         except SkillFileError as exc:
             found.extend((exc.path, problem) for problem in exc.problems)
     errors = sum(problem.level == "error" for _, problem in found)
@@ -72,14 +73,12 @@ def lint(
     else:
         for file, problem in found:
             typer.echo(f"{problem.level}: {problem.describe(file)}")
-        note(
-            ", ".join((_many(len(files), "skill file"), _many(errors, "error"), _many(len(found) - errors, "warning")))
-        )
+        note(", ".join((_many(len(files), "file"), _many(errors, "error"), _many(len(found) - errors, "warning"))))
     raise typer.Exit(1 if errors else 0)
 
 
 def save(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A skill.yaml or its folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH|NAME", help="A skill.yaml, its folder, or its name.")],
     json_out: JsonOut = False,
 ) -> None:
     """Store a skill file as an immutable draft version.
@@ -92,7 +91,7 @@ def save(
       skillforge save skills/ticket-triage
     """
     with open_forge() as forge:
-        saved = forge.save(path)
+        saved = forge.save(_by_name(path))
     if json_out:
         print_json({"name": saved.name, "version": saved.version, "digest": saved.digest, "created": saved.created})
     else:
@@ -109,7 +108,7 @@ def list_skills(json_out: JsonOut = False) -> None:
       skillforge list --json
     """
     with open_forge() as forge:
-        rows = [_row(forge, version) for version in forge.skills()]
+        rows = [_row(forge, _standing(forge, version)) for version in forge.skills()]
         unsaved = _names_on_disk(forge.root) - {row["name"] for row in rows}
     if unsaved:
         note(f"not stored yet: {', '.join(sorted(unsaved))} (run, eval and show store them, or skillforge save PATH)")
@@ -122,7 +121,7 @@ def list_skills(json_out: JsonOut = False) -> None:
         return
     table = [["NAME", "VERSION", "STATUS", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
-        verdict = f"{row['verdict']} ({row['student']})" if row["verdict"] else "not measured"
+        verdict = f"{WORDS[row['verdict']]} ({row['student']})" if row["verdict"] else "not measured"
         line = [row["name"], f"@{row['version']}", row["status"], str(row["examples"]), verdict, row["description"]]
         table.append([" ".join(str(cell).split()) for cell in line])
     for text in aligned(table, left={0, 1, 2, 4, 5}):
@@ -152,10 +151,7 @@ def show(
             _show_lost(version, forge.lost(version), json_out)
             return
         versions = forge.versions(version.name)
-        evidence = [
-            {name: getattr(item, name) for name in ("student", "suite", "teacher", "verdict", "created_at")}
-            for item in forge.evidence(version)
-        ]
+        evidence = [_measured(item) for item in forge.evidence(version)]
     if json_out:
         print_json(
             {
@@ -189,9 +185,20 @@ def _render(version: SkillVersion, versions: list[SkillVersion], evidence: list[
         typer.echo(f"check: {_line(check.model_dump(exclude_defaults=True))}")
     typer.echo(f"versions: {', '.join(f'@{item.version}' for item in versions)}")
     for item in evidence:
-        typer.echo(f"evidence: {item['verdict']} for {item['student']} on {item['suite']}, {item['created_at']}")
+        right = "?" if item["quality"] is None else f"{100 * item['quality']:.1f}%"
+        typer.echo(
+            f"evidence: {WORDS[item['verdict']]} for {item['student']}: {right} right"
+            f" on {item['cases']} cases of {item['suite']}, {item['created_at']}"
+        )
     if not evidence:
         typer.echo("evidence: none for this version; measure it with skillforge eval")
+
+
+def _measured(evidence: Evidence) -> dict[str, Any]:
+    body = {name: getattr(evidence, name) for name in ("student", "suite", "teacher", "verdict", "created_at")}
+    arms = evidence.report["arms"]
+    arm = next(item for item in arms if item["kind"] == "skill" and item["student"] == evidence.student)
+    return {**body, "cases": evidence.report["cases"], "quality": arm["quality"]}
 
 
 def _show_lost(version: SkillVersion, lost: Sequence[LostCase], json_out: bool) -> None:
@@ -219,6 +226,17 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def _standing(forge: Forge, newest: SkillVersion) -> SkillVersion:
+    """The version the bare name means: the one of the file, where it is stored as it stands, else the newest."""
+    from skillforge.skillfile import read_skill
+
+    try:
+        digest = read_skill(forge.root / "skills" / newest.name).skill.digest()
+    except SkillforgeError:
+        return newest
+    return next((item for item in forge.versions(newest.name) if item.digest == digest), newest)
+
+
 def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
     newest = next(iter(forge.evidence(version)), None)
     return {
@@ -237,6 +255,28 @@ def _names_on_disk(root: Path) -> set[str]:
     from skillforge.skillfile import SKILL_FILE
 
     return {file.parent.name for file in root.glob(f"skills/*/{SKILL_FILE}")}
+
+
+def _by_name(path: Path) -> Path:
+    """``skills/NAME`` of the repository for a bare NAME, as everywhere else; any other path as it is."""
+    from skillforge.config import find_root
+
+    root = find_root(Path.cwd())
+    if root is None or path.exists() or path.name != str(path):
+        return path
+    folder = root / "skills" / path
+    return folder if folder.is_dir() else path
+
+
+def _read(file: Path) -> Sequence[Problem]:
+    """The warnings of a skill or suite file. Raises ``SkillFileError`` with its errors, ``NotFound``."""
+    from skillforge.skillfile import read_skill
+    from skillforge.suitefile import is_suite, read_suite
+
+    if is_suite(file):
+        read_suite(file)
+        return ()
+    return read_skill(file).warnings
 
 
 def _skill_files(path: Path) -> list[Path]:

@@ -46,6 +46,10 @@ def complete_input(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ``InvalidInput`` naming the first wrong field and what the contract asks for.
     """
+    if not isinstance(given, Mapping):
+        raise InvalidInput(
+            f"{skill.name}: an input is an object with the fields {', '.join(skill.input)}, not {given!r}"
+        )
     filled = {name: schema["default"] for name, schema in skill.input.items() if "default" in schema}
     filled.update(given)
     problems = compiled(skill).inputs.problems(filled)

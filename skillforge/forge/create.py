@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skillforge.case import Case
-from skillforge.config import STATE_FOLDER
+from skillforge.config import STATE_FOLDER, find_root
 from skillforge.engine.author import Draft, author
 from skillforge.engine.frame import HARNESS
 from skillforge.engine.prove import prove
@@ -77,6 +77,10 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
     if plan.name is not None:
         check_name(plan.name)
+    if find_root(work.root) is None:  # of all calls only this one makes a repository
+        (work.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
+    if plan.suite and not (work.root / plan.suite).is_file():
+        work.say(f"the suite {plan.suite} does not exist yet: write it before you measure")
     teacher = work.provider(plan.teacher)
     done = 0
 
@@ -103,9 +107,9 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     draft = await author(plan.task, good, teacher, name=plan.name, prove=prove_draft)
     if draft.skill is None or draft.problems:
         raise _refused(work, plan, draft)
-    skill = draft.skill.model_copy(update={"suite": plan.suite or draft.skill.suite})
-    folder = plan.folder / skill.name
-    _keep_what_stands(work, folder)
+    folder = plan.folder / draft.skill.name
+    standing = _keep_what_stands(work, folder)
+    skill = draft.skill.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
     path = write_skill(skill, folder)
     saved = _store(work, path, plan, draft)
     return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused)
@@ -132,19 +136,20 @@ def _redacted(work: Workspace, trace: Trace) -> Trace:
     return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output)})
 
 
-def _keep_what_stands(work: Workspace, folder: Path) -> None:
+def _keep_what_stands(work: Workspace, folder: Path) -> Skill | None:
     """A skill file in the way may be somebody's work: it becomes a version first, or is put beside when invalid."""
     file = skill_path(folder)
     if not file.is_file():
-        return
+        return None
     try:
         saved = save_file(work, folder)
     except UsageError:
         file.replace(file.with_name(f"{file.name}.old"))
         work.say(f"{file}: was no valid skill, kept as {file.name}.old")
-    else:
-        if saved.created:
-            work.say(f"{file}: what stood there is kept as {saved.name}@{saved.version}")
+        return None
+    if saved.created:
+        work.say(f"{file}: what stood there is kept as {saved.name}@{saved.version}")
+    return work.registry.get(saved.name, str(saved.version)).skill
 
 
 def _usable(traces: Sequence[Trace]) -> list[Trace]:

@@ -60,6 +60,8 @@ async def evaluate_skill(
     teacher = work.executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
     students: list[Executor] = [work.executor(name) for name in dict.fromkeys(plan.students)]
     arms = build_arms(version.skill, suite.decision, teacher, students)
+    for arm in arms:
+        _ = arm.executor.identity  # opens every model: a wrong name must not be found after half is paid for
     on_start(arms, cases)
     started = time.monotonic()
     counted = _Counting(on_sample)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge.checks import CustomCheck
-from skillforge.config import Settings, database_path, find_root, read_settings, store_io
+from skillforge.config import DATABASE_VARIABLE, database_path, find_root, read_settings, store_io
 from skillforge.engine.execute import PromptExecutor
+from skillforge.errors import NotFound
 from skillforge.providers.base import Provider
 from skillforge.providers.resolve import resolve_provider
 from skillforge.redact import Redactor
@@ -42,6 +44,7 @@ class Workspace:
         say: Say,
     ) -> None:
         self.root = root
+        self.settings = read_settings(root)  # now, not at first use: a typing error must not wait until half is done
         self.custom_checks = custom_checks
         self.say = say
         self._mask = mask
@@ -55,17 +58,14 @@ class Workspace:
         return find_root(start) or start.resolve()
 
     @cached_property
-    def settings(self) -> Settings:
-        return read_settings(self.root)
-
-    @cached_property
     def database(self) -> Database:
-        return open_database(database_path(self.root))
+        path = database_path(self.root)
+        if find_root(self.root) is None and not path.exists() and not os.environ.get(DATABASE_VARIABLE):
+            raise NotFound(f"{self.root} is not in a skillforge repository", hint="make it one: skillforge init")
+        return open_database(path)
 
     @cached_property
     def redactor(self) -> Redactor:
-        import os
-
         return Redactor(os.environ, self._mask)
 
     @cached_property

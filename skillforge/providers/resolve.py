@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 from skillforge.errors import UsageError
 from skillforge.providers.base import Provider
+from skillforge.suggest import did_you_mean
 
 
 def resolve_provider(model: str, *, base_dir: Path | None = None) -> Provider:
@@ -63,9 +63,7 @@ def _unknown(model: str, prefix: str, *, complete: bool) -> UsageError:
     examples = "; ".join(_EXAMPLES.values())
     if prefix in _PROVIDERS and not complete:
         return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES[prefix]}")
-    near = difflib.get_close_matches(prefix, _PROVIDERS, n=1)
-    if complete and near:
-        return UsageError(
-            f"no provider {prefix!r} in {model!r}", hint=f"did you mean {near[0]!r}? Models are written {examples}"
-        )
+    if complete:
+        near = did_you_mean(prefix, _PROVIDERS, what="this version has")
+        return UsageError(f"no provider {prefix!r} in {model!r}", hint=f"{near} Models are written {examples}")
     return UsageError(f"{model!r} is not a model: it must be provider:model", hint=f"for example {examples}")

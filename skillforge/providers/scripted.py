@@ -105,7 +105,7 @@ class Scripted:
             fail_every=script.fail_every,
         )
         provider._pick = _by_rule(script.answers)
-        content = script.model_dump(include={"answers", "default"})
+        content = script.model_dump(include={"answers", "default", "latency_ms"})
         provider._fingerprint = f"scripted {digest_bytes(compact(content).encode('utf-8', 'backslashreplace'))}"
         return provider
 

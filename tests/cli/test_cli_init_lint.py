@@ -102,14 +102,14 @@ def test_lint_takes_a_folder_of_skills_and_reads_only(cli: Cli, empty: Path) -> 
     assert told.code == 1
     assert "skills/one/skill.yaml" in told.out
     assert "skills/two/skill.yaml" in told.out
-    assert "2 skill files" in told.err
+    assert "2 files" in told.err
     assert tree(empty) == before
 
 
 def test_a_clean_file_prints_nothing_on_stdout(cli: Cli, repo: Path) -> None:
     told = cli("lint", "skills/mood")
     assert (told.code, told.out) == (0, "")
-    assert told.err == "1 skill file, 0 errors, 0 warnings\n"
+    assert told.err == "1 file, 0 errors, 0 warnings\n"
     assert cli("lint", "skills/mood", "--json").json == []
 
 
@@ -126,3 +126,19 @@ def test_examples_outside_or_missing_are_named_with_their_line(cli: Cli, repo: P
 @pytest.mark.parametrize("path", ["none", "evals"])
 def test_lint_of_nothing_is_a_usage_error(cli: Cli, repo: Path, path: str) -> None:
     assert cli("lint", path).code == 2
+
+
+def test_lint_and_save_take_a_name_like_every_other_command(cli: Cli, repo: Path) -> None:
+    name = next((repo / "skills").iterdir()).name
+    assert cli("lint", name).code == 0
+    assert cli("save", name).out.startswith(f"{name}@1")
+
+
+def test_lint_reads_a_suite_as_a_suite(cli: Cli, repo: Path) -> None:
+    good = "schema: skillforge/suite/v1\nname: mini\ncases:\n  - {input: {text: hi}, expected: {mood: good}}\n"
+    (repo / "mini.yaml").write_text(good)
+    assert cli("lint", "mini.yaml").code == 0
+    (repo / "mini.yaml").write_text(good.replace("cases:", "casez:"))
+    told = cli("lint", "mini.yaml")
+    assert told.code == 1
+    assert "casez: unknown key (did you mean 'cases'?)" in told.out

@@ -39,7 +39,7 @@ def test_list_is_one_line_a_skill_however_narrow_the_terminal(
     head, line = cli("list").out.splitlines()
     assert head.split()[:2] == ["NAME", "VERSION"]
     assert line.startswith("mood  @1")
-    assert "pass (scripted:right.yaml)" in line
+    assert "REPLACE (scripted:right.yaml)" in line
     assert line.endswith("Use when sorting messages.")
     row = cli("list", "--json").json[0]
     assert (row["name"], row["version"], row["verdict"], row["examples"]) == ("mood", 1, "pass", 2)

@@ -36,8 +36,8 @@ class Decision(Value):
 
     metric: str = Field(default="exact", pattern=r"^(exact|fields|/.+)$")
     margin: float = Field(default=0.05, gt=0, lt=1)
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    power: float = Field(default=0.8, gt=0, lt=1)
+    alpha: float = Field(default=0.05, ge=1e-6, lt=0.5)
+    power: float = Field(default=0.8, ge=0.5, lt=1)
 
 
 class Suite(Value):

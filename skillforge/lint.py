@@ -13,6 +13,7 @@ from skillforge.errors import Problem
 from skillforge.fields import Where, pointer
 from skillforge.hygiene import hidden_text, walk_strings
 from skillforge.redact import find_secrets
+from skillforge.secretpatterns import is_credential
 from skillforge.skill import Skill
 from skillforge.template import RESERVED_NAMES, template_problems
 from skillforge.yamlscalar import MAX_DEPTH
@@ -32,7 +33,7 @@ def lint_skill(skill: Skill, *, where: Where | None = None) -> list[Problem]:
         skill.digest()
     except ValueError as exc:  # numbers and texts that JSON cannot carry exactly: nothing else can be said
         return [Problem(f"has no identity: {exc}", hint="keep to JSON values: numbers up to 2**53, valid text")]
-    if _depth(skill.identity()) > MAX_DEPTH:
+    if _deeper_than(MAX_DEPTH, skill.model_dump()):
         return [Problem(f"nested deeper than {MAX_DEPTH} levels", hint="flatten it: no skill file could hold it")]
     found: list[Problem] = []
     for location, problem in _all(skill):
@@ -46,11 +47,15 @@ def _joined(field: str) -> str:
     return "" if not field else field if field.startswith(("/", "[")) else f".{field}"
 
 
-def _depth(value: Any) -> int:
-    if not isinstance(value, dict | list | tuple):
-        return 0
-    members = value.values() if isinstance(value, dict) else value
-    return 1 + max(map(_depth, members), default=0)
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Level by level, not by recursion: what is measured here may be deeper than Python's stack."""
+    level = [value]
+    for _ in range(levels + 1):
+        containers = [item for item in level if isinstance(item, dict | list | tuple)]
+        level = [inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)]
+        if not containers:
+            return False
+    return True
 
 
 def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
@@ -150,10 +155,22 @@ def _examples(skill: Skill) -> Iterator[tuple[Location, Problem]]:
                 yield place, Problem(f"example {example.id}: the output does not fit the contract: {wrong}")
 
 
+def _is_credential(location: Location, text: str) -> bool:
+    """Only in values: what a contract says under a field's name is a schema, not a credential."""
+    inside = location[:1] == ("metadata",) or (
+        location[:2] == ("examples", "items") and location[3:4] in (("input",), ("output",))
+    )
+    keys = [step for step in location if isinstance(step, str)]
+    return inside and bool(keys) and is_credential(keys[-1], text)
+
+
 def _texts(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     body = skill.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     for location, text in walk_strings(body):
         for hidden in hidden_text(text):
             yield location, Problem(f"hidden character: {hidden}", hint="delete it, or write what it should say")
-        for kind in find_secrets(text):
+        kinds = find_secrets(text)
+        if not kinds and _is_credential(location, text):
+            kinds = ["credential"]
+        for kind in kinds:
             yield location, Problem(f"looks like a secret ({kind})", hint="a skill never holds secrets: remove it")

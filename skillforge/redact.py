@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from skillforge.secretpatterns import MARKER, SECRET_PATTERNS, SecretPattern
+from skillforge.secretpatterns import CUT, MARKER, SECRET_PATTERNS, SecretPattern, is_credential
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL", re.IGNORECASE)
 _MIN_LENGTH = 8
@@ -35,7 +35,8 @@ class Redactor:
 
     ``env``: the values of its variables named like \\*KEY\\*, \\*TOKEN\\*, \\*SECRET\\* or \\*PASSWORD\\* are taken out
     wherever they stand, also escaped in JSON or in a URL; paths, common words and what is shorter than 8 characters are
-    no secrets. ``mask`` is applied last.
+    no secrets. Of a value that a shortened message holds only in part, 8 characters or more of its start are taken out
+    before "…" and at the end of the text. ``mask`` is applied last.
     """
 
     def __init__(self, env: Mapping[str, str] | None = None, mask: Callable[[str], str] | None = None) -> None:
@@ -52,23 +53,33 @@ class Redactor:
             text = clean
         return text if self._mask is None else self._mask(text)
 
+    def holds_secret(self, text: str) -> bool:
+        """Whether a whole secret stands in the text: one of the environment, or one of the patterns.
+
+        Neither a mere start of one nor what ``mask`` takes out: a skill's own words may well be these.
+        """
+        return any(form in text for form in self._exact) or bool(find_secrets(text))
+
     def value(self, value: Any) -> Any:
         """A copy of a JSON value without secrets: in strings, in keys, and a number that is one. Any depth.
 
+        A text under a key that names a credential, also one in a list there, goes as a whole (see ``is_credential``).
         Of keys that become equal the later ones get a number behind them, so no value is lost.
         """
         root: list[Any] = [None]
-        stack: list[tuple[Any, Any, Any]] = [(root, 0, value)]
+        stack: list[tuple[Any, Any, Any, str]] = [(root, 0, value, "")]
         while stack:
-            parent, place, item = stack.pop()
+            parent, place, item, name = stack.pop()
             if isinstance(item, Mapping):
                 copy: Any = {}
                 for key, child in zip(self._keys(item), item.values(), strict=True):
                     copy[key] = None  # keeps the order of the keys; the stack fills it in
-                    stack.append((copy, key, child))
+                    stack.append((copy, key, child, key if isinstance(key, str) else ""))
             elif isinstance(item, list | tuple):
                 copy = [None] * len(item)
-                stack.extend((copy, number, child) for number, child in enumerate(item))
+                stack.extend((copy, number, child, name) for number, child in enumerate(item))
+            elif isinstance(item, str) and name and is_credential(name, item):
+                copy = f"{MARKER}credential]"
             else:
                 copy = self._leaf(item)
             parent[place] = copy
@@ -95,7 +106,7 @@ class Redactor:
 
     def _once(self, text: str) -> str:
         for form in self._exact:
-            text = text.replace(form, f"{MARKER}env]")
+            text = _without_start(text.replace(form, f"{MARKER}env]"), form)
         for pattern in _candidates(text):
             text = _without(text, pattern)
         return text
@@ -118,6 +129,24 @@ def _without(text: str, pattern: SecretPattern) -> str:
         pieces += [text[position:start], f"{MARKER}{pattern.kind}]"]
         position = end
     return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _without_start(text: str, form: str) -> str:
+    """The text without a start of ``form`` that stands before "…" or ends the text. Linear: few looks at each place."""
+    head = form[:_MIN_LENGTH]
+    if any(head in marker for marker in _MARKERS):  # what is put in would be found again
+        return text
+    pieces, position, start = [], 0, text.find(head)
+    while start >= 0:
+        end = text.find(CUT, start + _MIN_LENGTH, start + len(form))
+        if end < 0 and len(text) - start < len(form):
+            end = len(text)
+        found = text[start:end] if end >= 0 else ""
+        if found and form.startswith(found) and not _COMMON.fullmatch(found.strip("-_. ")):
+            pieces += [text[position:start], f"{MARKER}env]"]
+            position = end
+        start = text.find(head, max(start + 1, position))
+    return "".join([*pieces, text[position:]])
 
 
 def _env_secrets(env: Mapping[str, str]) -> Iterator[str]:

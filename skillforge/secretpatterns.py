@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 MARKER = "[redacted:"
+CUT = "…"  # what a shortened message ends with
+_TOKEN_LENGTH = 16
+_MIN_AUTHORIZATION = 8
+_KEY_LENGTH = 200  # a longer key is a text, not a name
 
 _PLACEHOLDER = re.compile(
     r"(?i)(?:your|my|the|some|example|sample|dummy|test|fake|optional|required|missing|invalid|string|str|text|none|null"
@@ -20,6 +24,13 @@ _PLACEHOLDER = re.compile(
     r"|(?:your|my)[-_][a-z_-]+|[a-z_-]{0,12}(?:\.{3}|…)"
 )
 _TEMPLATE = re.compile(r"<|\{|\$[{(]|\$[A-Z_][A-Z0-9_]*$|%\(|%[A-Z_]+%$")
+_WORD_BREAK = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+_CREDENTIAL_KEY = re.compile(
+    r"(?:^|_)(?:pass(?:words?|wd|phrase|wort)|pwd|secret|(?:api|access|private|secret|auth)_?key"
+    r"|(?:auth|access|refresh|api|bearer)_?token)$"
+)
+_VAGUE_KEY = re.compile(r"(?:^|(?<!auth)(?<!access)(?<!refresh)(?<!api)(?<!bearer)_)(token|authorization)$")
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|token|digest) {1,4}")
 _IBAN_HEAD = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){0,5} ?$")
 # Issuer ranges (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, Discover, JCB.
 _ISSUER = re.compile(
@@ -76,10 +87,39 @@ def _is_value(match: re.Match[str]) -> bool:
     code = bare and match.string[match.end() : match.end() + 1] in ("(", "[")
     if MARKER in secret or " " in secret or code or _stands_for_another(secret):
         return False
-    mixed = any(char.isdigit() or char in "!#%&*+=?@^|~$" for char in secret.rstrip(".,:;!?"))
+    mixed = _is_mixed(secret)
     if match[1].casefold() == "token":
-        return mixed and len(secret) >= 16
+        return mixed and len(secret) >= _TOKEN_LENGTH
     return mixed or sign == "=" or not bare
+
+
+def _is_cut(match: re.Match[str]) -> bool:
+    """The token ends where a message was shortened, and is more than small words: not ``sk-learn-compatible…``."""
+    body = match[1].removeprefix(match[2])
+    words = all(char.islower() or char == "-" for char in body)
+    return match.string[match.end() : match.end() + 1] == CUT and not words and not _stands_for_another(body)
+
+
+def is_credential(key: str, value: str) -> bool:
+    """Whether ``value`` stands under a key that names a credential (``db_password``, ``apiKey``) and reads like one.
+
+    The rules are those of the ``credential`` pattern: no placeholder, no sentence, nothing shorter than 4 characters;
+    under a ``token`` or ``authorization``, which are ordinary words too, only what is long and mixed.
+    """
+    if MARKER in key or MARKER in value or len(key) > _KEY_LENGTH or value.casefold() == key.casefold():
+        return False
+    name = _WORD_BREAK.sub("_", key).casefold().rstrip("_0123456789")
+    if vague := _VAGUE_KEY.search(name):
+        scheme = _SCHEME.match(value) if vague[1] == "authorization" else None
+        secret = value[scheme.end() :] if scheme else value
+        long = len(secret) >= _MIN_AUTHORIZATION if scheme else len(secret) >= _TOKEN_LENGTH and _is_mixed(secret)
+        return long and " " not in secret and not _stands_for_another(secret)
+    readable = len(value) < 4 or " " in value or _stands_for_another(value)
+    return not readable and _CREDENTIAL_KEY.search(name) is not None
+
+
+def _is_mixed(secret: str) -> bool:
+    return any(char.isdigit() or char in "!#%&*+=?@^|~$" for char in secret.rstrip(".,:;!?"))
 
 
 def _stands_for_another(secret: str) -> bool:
@@ -90,7 +130,7 @@ _ASSIGNMENT = re.compile(
     r"(pass(?:word|wd|phrase|wort)|\bpwd|secret(?:[_-]?access)?(?:[_-]?key)?|(?:api|access|private|auth)[_-]?key"
     r"|(?:auth|access|refresh|api|bearer)[_-]?token|\btoken)"
     r"(?:\\{0,4}[\"'])?(\s{0,4}[:=]\s{0,4})"
-    r"(?:\"((?:[^\"\\\n]|\\.){4,400})\"|'((?:[^'\\\n]|\\.){4,400})'|\\{1,4}[\"']([^\"'\\\s]{4,400})"
+    r"(?:\"((?:[^\"\\\n]|\\.){4,400})(?:\"|(?=…))|'((?:[^'\\\n]|\\.){4,400})(?:'|(?=…))|\\{1,4}[\"']([^\"'\\\s]{4,400})"
     r"|([^\s\"'\\,;&<>(){}\[\]]{6,}))",
     re.IGNORECASE,
 )
@@ -133,6 +173,15 @@ SECRET_PATTERNS: tuple[SecretPattern, ...] = (
         "jwt",
         re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
         ("eyj",),
+    ),
+    SecretPattern(  # any of the above that a message cut short; what is read is consumed, so the end is looked at after
+        "token",
+        re.compile(
+            r"\b((sk-(?:ant-)?|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|github_pat_|glpat-|AIza|hf_|xox[abeoprs]-|xapp-[0-9]-"
+            r"|[rs]k_(?:live|test)_|npm_|eyJ)[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3})"
+        ),
+        (CUT,),
+        _is_cut,
     ),
     SecretPattern(
         "authorization",

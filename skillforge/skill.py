@@ -121,14 +121,28 @@ class Skill(Value):
             if not body["examples"]:
                 del body["examples"]
         # Key order is semantic in a contract: constrained decoding and examples follow it, so it is hashed as a list.
-        body["input"] = [[name, schema] for name, schema in self.input.items()]
+        body["input"] = [[name, _ordered_schema(schema)] for name, schema in self.input.items()]
         if self.output != "text":
-            body["output"] = [[name, schema] for name, schema in self.output.items()]
+            body["output"] = [[name, _ordered_schema(schema)] for name, schema in self.output.items()]
         return {key: body[key] for key in IDENTITY_KEYS if key in body}
 
     def digest(self) -> str:
         """``sha256:<64 hex>`` of the identity (RFC 8785)."""
         return digest(self.identity())
+
+
+def _ordered_schema(schema: Any) -> Any:
+    """A schema with every ``properties`` map as a list of pairs: the order of fields is part of what it says."""
+    if isinstance(schema, list | tuple):
+        return [_ordered_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: [[name, _ordered_schema(inner)] for name, inner in value.items()]
+        if key == "properties" and isinstance(value, dict)
+        else _ordered_schema(value)
+        for key, value in schema.items()
+    }
 
 
 def _object(fields: dict[str, dict[str, Any]], required: list[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from skillforge.errors import NotFound, Problem, SkillFileError
-from skillforge.fields import Where, validation_problems
+from skillforge.fields import Where, pointer, validation_problems
 from skillforge.jsonl import read_jsonl
 from skillforge.lint import lint_skill
 from skillforge.skill import Examples, Skill
+from skillforge.template import RESERVED_NAMES
 from skillforge.yamlfile import dump_yaml, load_yaml
 
 SKILL_FILE = "skill.yaml"
@@ -45,25 +46,19 @@ def read_skill(path: Path) -> SkillFile:
     file = skill_path(path)
     source = _read_bytes(file)
     document = load_yaml(source, path=str(file))
-    body, problems = _with_examples(document.value, file)
-    if problems:
-        raise SkillFileError(str(file), [_placed(problem, document.where) for problem in problems])
-    skill, problems = _validate(body, document.where)
-    if skill is None and (rest := _readable_part(body)) is not None:
-        problems += lint_skill(rest, where=document.where)
-    if skill is not None:
-        problems = lint_skill(skill, where=document.where)
-        if file.name == SKILL_FILE and file.resolve().parent.name != skill.name:
-            line, column = document.where(("name",)) or (None, None)
-            problems.append(
-                Problem(
-                    f"is {skill.name!r}, but its folder is {file.resolve().parent.name!r}",
-                    field="name",
-                    line=line,
-                    column=column,
-                    hint="name and folder must be equal",
-                )
-            )
+    body, apart = _with_examples(document.value, file)
+    problems = [_placed(problem, document.where) for problem in apart]
+    skill, misshapen = _validate(body, document.where)
+    problems += misshapen
+    if skill is None:
+        problems += _rest_problems(body, document.where)
+    else:
+        problems += lint_skill(skill, where=document.where)
+    name = body.get("name") if isinstance(body, dict) else None
+    well_named = name and not any(problem.field == "name" for problem in misshapen)
+    if well_named and file.name == SKILL_FILE and file.resolve().parent.name != name:
+        wrong = f"is {name!r}, but its folder is {file.resolve().parent.name!r}"
+        problems.append(_placed(Problem(wrong, field="name", hint="name and folder must be equal"), document.where))
     if skill is None or any(problem.level == "error" for problem in problems):
         raise SkillFileError(str(file), problems, hint=f"see all of it: skillforge lint {path}")
     return SkillFile(skill, file, source, tuple(problems))
@@ -125,32 +120,120 @@ _FILE_ORDER = (
 def _validate(body: Any, where: Where | None) -> tuple[Skill | None, list[Problem]]:
     if not isinstance(body, dict):
         return None, [Problem("must be a mapping of keys such as name, input and output", line=1)]
+    problems: list[Problem] = []
     if body.get("steps"):
         line, column = (where(("steps",)) if where else None) or (None, None)
         wrong = "workflows are not supported by this version of skillforge"
-        return None, [Problem(wrong, field="steps", line=line, column=column, hint="upgrade skillforge-distiller")]
+        problems.append(Problem(wrong, field="steps", line=line, column=column, hint="upgrade skillforge-distiller"))
     body = {key: value for key, value in body.items() if key != "steps"}
     try:
-        return Skill.model_validate(body, strict=False), []
+        skill = Skill.model_validate(body, strict=False)
     except ValidationError as exc:
-        return None, validation_problems(exc, Skill, where)
+        return None, problems + validation_problems(exc, Skill, where)
+    return (None if problems else skill), problems
 
 
-def _readable_part(body: Any) -> Skill | None:
-    """The skill without its unknown keys, so that they do not hide what else is wrong; ``None`` where more is amiss."""
-    try:
-        Skill.model_validate(body, strict=False)
-    except ValidationError as exc:
-        if not isinstance(body, dict) or any(error["type"] != "extra_forbidden" for error in exc.errors()):
-            return None
-        body = copy.deepcopy(body)
-        for error in exc.errors():
-            holder = body
-            for step in error["loc"][:-1]:
-                holder = holder[step]
-            del holder[error["loc"][-1]]
-        return _validate(body, None)[0]
-    return None
+def _rest_problems(body: Any, where: Where) -> list[Problem]:
+    """What lint finds in a misshapen skill: wrong parts are stood in for, and what lint says of those is left out."""
+    if not isinstance(body, dict):
+        return []
+    body = _copied({key: value for key, value in body.items() if key != "steps"}, _STAND_IN_DEPTH)
+    replaced: set[tuple[str | int, ...]] = set()
+    for _ in range(3):  # a part that is no mapping at all may hide another: twice is enough, a third time is the check
+        try:
+            rest = Skill.model_validate(body, strict=False)
+        except ValidationError as exc:
+            replaced |= {_stand_in(body, error["loc"], error["type"], error["input"]) for error in exc.errors()}
+        else:
+            fields = {pointer(place) for place in replaced if place}
+            return [found for found in lint_skill(rest, where=where) if not _is_about(found, fields)]
+    return []
+
+
+_STAND_INS: dict[str, Any] = {
+    "name": "stand-in",
+    "description": "stand-in",
+    "output": "text",
+    "instructions": "",
+    "prompt": "",
+}
+_STAND_IN_DEPTH = 4  # the body, its examples, their items, one item: nothing deeper is written to
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+def _stand_in(body: dict[str, Any], location: tuple[str | int, ...], kind: str, given: object) -> tuple[str | int, ...]:
+    """Put something harmless where a part of ``body`` is wrong or missing. Returns the place; ``()`` for none."""
+    place = _existing(body, location)
+    if not place and len(location) > 1:
+        return ()  # went with the examples of a contract that is not there
+    if kind == "extra_forbidden":
+        if place == location:
+            _holder(body, place).pop(place[-1])
+        return ()
+    if kind == "literal_error" and location[0] == "output" and isinstance(given, dict):
+        return ()  # not "text": then it is a field map, which has its own complaints
+    match place or location:
+        case ("input" | "output" as side, field) if place:
+            body[side][field] = {}
+        case ("examples", "items", int(number), *_):
+            body["examples"]["items"][number] = {"id": f"stand-in {number}", "input": {}, "output": None}
+            return ("examples", "items", number)
+        case ("checks", int(number)) | ("checks", int(number), "type"):
+            body["checks"][number] = {"type": "stand-in"}
+            return ("checks", number)
+        case (str(key), *_) if not place or len(place) == 1:
+            _stand_in_key(body, key)
+            return (key,)
+        case _:
+            _holder(body, place).pop(place[-1])
+    return place
+
+
+def _stand_in_key(body: dict[str, Any], key: str) -> None:
+    if key == "input":  # every name in use is a field: a missing contract makes no reference wrong
+        checks = body.get("checks")
+        named = [check.get("of") for check in checks if isinstance(check, dict)] if isinstance(checks, list) else []
+        used = _WORD.findall(" ".join(str(text) for text in (body.get("prompt"), *named)))
+        body["input"] = {name: {} for name in used if name not in RESERVED_NAMES}
+    elif key in _STAND_INS:
+        body[key] = _STAND_INS[key]
+    else:
+        body.pop(key, None)
+    if key in ("input", "output"):  # no contract, nothing to hold the examples to
+        body.pop("examples", None)
+
+
+def _existing(document: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The steps of a complaint's location that are there: not the branch of a union, not a missing key."""
+    place: tuple[str | int, ...] = ()
+    for step in location:
+        known = range(len(document)) if isinstance(document, list) else document
+        if isinstance(document, dict | list) and step in known:
+            document = document[step]  # type: ignore[index]
+            place += (step,)
+    return place
+
+
+def _holder(body: Any, place: tuple[str | int, ...]) -> Any:
+    for step in place[:-1]:
+        body = body[step]
+    return body
+
+
+def _copied(value: Any, depth: int) -> Any:
+    # not copy.deepcopy: the inside of an example may be nested deeper than Python's stack
+    if depth and isinstance(value, dict):
+        return {key: _copied(member, depth - 1) for key, member in value.items()}
+    if depth and isinstance(value, list):
+        return [_copied(member, depth - 1) for member in value]
+    return value
+
+
+def _is_about(problem: Problem, fields: set[str]) -> bool:
+    """Whether a problem (or a warning, where the whole input is made up) speaks of a stand-in or its inside."""
+    if problem.level == "warning" and "input" in fields:
+        return True
+    return any(problem.field[: end.start()] in fields for end in re.finditer(r"[./\[]|$", problem.field))
 
 
 def _placed(problem: Problem, where: Where) -> Problem:
@@ -160,20 +243,34 @@ def _placed(problem: Problem, where: Where) -> Problem:
 
 
 def _with_examples(body: Any, file: Path) -> tuple[Any, list[Problem]]:
-    """The body with the items of ``examples: {file: …}`` read in. The file stays inside the skill's folder."""
+    """The body with the items of ``examples: {file: …}`` read in, or without ``file`` where that cannot be done.
+
+    The file stays inside the skill's folder.
+    """
     examples = body.get("examples") if isinstance(body, dict) else None
     if not isinstance(examples, dict) or "file" not in examples:
         return body, []
     name = examples["file"]
+    without = {**body, "examples": {key: value for key, value in examples.items() if key != "file"}}
     if "items" in examples:
-        return body, [Problem("give either file or items, not both", field="examples")]
+        return without, [Problem("give either file or items, not both", field="examples")]
     if not isinstance(name, str) or "\0" in name:
-        return body, [Problem("must be the name of a file", field="examples.file")]
+        return without, [Problem("must be the name of a file", field="examples.file")]
     target = (file.parent / name).resolve()
     if not target.is_relative_to(file.parent.resolve()):
-        return body, [Problem(f"{name!r} lies outside the skill's folder", field="examples.file")]
+        return without, [Problem(f"{name!r} lies outside the skill's folder", field="examples.file")]
     if not target.is_file():
-        return body, [Problem(f"{name!r} is not a file in the skill's folder", field="examples.file")]
+        return without, [Problem(f"{name!r} is not a file in the skill's folder", field="examples.file")]
+    try:
+        return {**body, "examples": {**examples, "items": _example_items(target)}}, []
+    except SkillFileError as exc:  # told with the skill's other problems, which name one file: the skill's
+        told = [Problem(problem.describe(name), field="examples.file") for problem in exc.problems]
+        return without, told
+    except NotFound as exc:
+        return without, [Problem(str(exc), field="examples.file", hint=exc.hint)]
+
+
+def _example_items(target: Path) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for number, item in read_jsonl(target):
         unknown = set(item) - {"id", "input", "output"}
@@ -182,7 +279,7 @@ def _with_examples(body: Any, file: Path) -> tuple[Any, list[Problem]]:
                 str(target), [Problem('an example needs "input" and "output" (and may have "id")', line=number)]
             )
         items.append({"id": f"e{number}", **item})
-    return {**body, "examples": {**examples, "items": items}}, []
+    return items
 
 
 def _read_bytes(file: Path) -> bytes:

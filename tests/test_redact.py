@@ -185,6 +185,93 @@ def test_nesting_far_beyond_the_recursion_limit_is_survived() -> None:
     assert clean == "[redacted:github]"
 
 
+@pytest.mark.parametrize("kept", [8, 20, len(HEX) - 1])
+@pytest.mark.parametrize("end", ["…", "", "… is not allowed"])
+def test_a_secret_of_the_environment_that_a_message_cut_short_goes_too(kept: int, end: str) -> None:
+    redactor = Redactor({"A_KEY": HEX, "B_TOKEN": RANDOM})
+    for secret in (HEX, RANDOM):
+        assert redactor.text(f'{{"k":"{secret[:kept]}{end}') == f'{{"k":"[redacted:env]{end}'
+    assert redactor.text(f"{HEX[:7]}… {HEX[:12]} stands in the middle").startswith(f"{HEX[:7]}… {HEX[:12]}")
+
+
+def test_a_common_word_at_the_end_is_no_start_of_a_secret() -> None:
+    redactor = Redactor({"A_KEY": "password-1234-xy", "B_KEY": "env]abcdefgh"})
+    assert redactor.text("I forgot my password") == "I forgot my password"
+    assert redactor.text("password-12…") == "[redacted:env]…"
+
+
+@pytest.mark.parametrize(
+    "kind", ["anthropic", "openai", "aws", "github", "gitlab", "google", "huggingface", "slack", "stripe", "npm", "jwt"]
+)
+def test_a_token_that_a_message_cut_short_goes_too(kind: str) -> None:
+    cut = SECRETS[kind][:17]
+    redacted = Redactor().text(f'is {{"k":"{cut}…')
+    assert cut not in redacted
+    assert redacted.endswith((f"[redacted:{kind}]…", "[redacted:token]…"))
+
+
+def test_a_credential_in_quotes_that_were_cut_off_goes_too() -> None:
+    assert Redactor().text('{"password":"hunter2secr…') == '{"password":"[redacted:credential]…'
+
+
+@pytest.mark.parametrize("text", ["sk-learn-compatible…", "sk-your-key-here…", "hf_xxxxxxxx…", "npm_install…", "AKIA…"])
+def test_words_that_were_cut_short_are_left_alone(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, "hunter2secret9x") for key in ("password", "db_passwd", "userPassword", "DBPassword", "passphrase")),
+        *(
+            (key, "hunter2secret9x")
+            for key in ("api_key", "apikey", "X-API-Key", "myAPIKey", "access_key", "password2")
+        ),
+        *((key, "hunter2secret9x") for key in ("secret", "client_secret", "private-key", "accessToken", "auth.token")),
+        ("password", "swordfish"),
+        ("token", HEX),
+        ("session_token", HEX),
+        ("authorization", HEX),
+        ("Authorization", "Basic dXNlcjpwYXNz"),
+    ],
+)
+def test_a_text_under_the_name_of_a_credential_goes_as_a_whole(key: str, value: str) -> None:
+    given = {"a": [{key: value, "n": 1}], key: [value]}
+    clean = Redactor().value(given)
+    assert clean == {"a": [{key: "[redacted:credential]", "n": 1}], key: ["[redacted:credential]"]}
+    assert Redactor().value(clean) == clean
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(
+            (key, "hunter2secret9x")
+            for key in ("max_tokens", "input_tokens", "token_count", "key", "secretary", "keys")
+        ),
+        *(("password", value) for value in ("", "yes", "changeme", "your-password", "<password>", "${DB_PASSWORD}")),
+        ("password", "The user chose 1 password here"),
+        ("password", 12345),
+        ("password", None),
+        ("password", {"type": "string", "description": "what the user typed"}),
+        ("client_secret", "client_secret"),
+        ("token", "Berlin"),
+        ("authorization", "approved"),
+        ("authorization", "Bearer YOUR_API_TOKEN"),
+        ("password=[redacted:credential", "hunter2secret9x"),
+    ],
+)
+def test_what_only_stands_near_such_a_name_stays(key: str, value: Any) -> None:
+    assert Redactor().value({key: value}) == {key: value}
+
+
+def test_holding_a_secret_means_a_whole_one() -> None:
+    redactor = Redactor({"A_KEY": "swordfish-and-more"}, mask=str.upper)
+    assert redactor.holds_secret("x swordfish-and-more y")
+    assert redactor.holds_secret(SECRETS["github"])
+    assert not redactor.holds_secret("a swordfish")
+
+
 PIECES = st.lists(
     st.sampled_from(
         [
@@ -200,6 +287,11 @@ PIECES = st.lists(
             ": ",
             "@",
             "://",
+            "…",
+            "swordfis",
+            "hunter2-and",
+            "password",
+            "token",
         ]
     )
     | st.text(max_size=8),
@@ -210,7 +302,7 @@ PIECES = st.lists(
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(PIECES)
 def test_redacting_twice_is_redacting_once(text: str) -> None:
-    redactor = Redactor({"A_KEY": "swordfish"})
+    redactor = Redactor({"A_KEY": "swordfish", "B_KEY": "hunter2-and-more"})
     once = redactor.text(text)
     assert redactor.text(once) == once
     assert redactor.value({text: [text]}) == redactor.value(redactor.value({text: [text]}))
@@ -250,6 +342,11 @@ HOSTILE = [
     "DE12 ",
     "DE12 4111 1111 1111 1111 ",
     "[redacted:env]",
+    "…",
+    "swordfis",
+    "swordfis…",
+    "sk-aaaaaaaa…",
+    'password="aaaa…',
     " " * 50 + "=",
 ]
 

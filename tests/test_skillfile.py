@@ -184,7 +184,7 @@ def test_an_examples_file_must_have_a_name(tmp_path, name):
 
 def test_wrong_examples_are_named_with_file_and_line(tmp_path):
     home = put(tmp_path, SMALL + "examples: {file: ex.jsonl}\n", ex_jsonl='{"input": {"text": "x"}, "ouput": 1}\n')
-    assert problems_of(home)[0].startswith(f"{home}/ex.jsonl:1: an example needs")
+    assert "skill.yaml:11:12: examples.file: ex.jsonl:1: an example needs" in problems_of(home)[0]
     home = put(tmp_path, SMALL + "examples: {file: ex.jsonl}\n", ex_jsonl='\n{"input": {}, "input": {}}\n')
     assert "ex.jsonl:2: not JSON: the key 'input' stands twice" in problems_of(home)[0]
     missing = problems_of(put(tmp_path, SMALL + "examples: {file: none.jsonl}\n"))
@@ -224,6 +224,17 @@ def test_a_secret_is_refused_and_never_repeated(tmp_path):
     assert secret not in problem
 
 
+def test_a_credential_is_found_by_its_key_in_examples_and_metadata_but_never_in_a_contract(tmp_path):
+    contract = SMALL.replace("{type: string}", "{type: string}\n  password: {type: string, description: typed1n}")
+    example = "examples: {items: [{id: a, input: {text: x, password: %s}, output: {colour: red}}]}\n"
+    for value in ("changeme", "'[redacted:credential]'"):
+        read_skill(put(tmp_path, contract + example % value))
+    for more in (example % "hunter2secret9x", "metadata: {api_key: hunter2secret9x}\n"):
+        (problem,) = problems_of(put(tmp_path, contract + more))
+        assert "looks like a secret (credential)" in problem
+        assert "hunter2" not in problem
+
+
 @pytest.mark.parametrize("hidden", ["\u200b", "\u202e", "\U000e0041"])
 def test_hidden_text_is_refused(tmp_path, hidden):
     assert any(
@@ -242,6 +253,88 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     for part in ("input.text", "prompt:", "checks[0].type", "checks[1].value", "checks[2].of"):
         assert part in found, part
     assert "did you mean 'contains'?" in found
+
+
+def test_a_missing_key_a_missing_file_and_what_lint_finds_are_said_together(tmp_path):
+    text = SMALL.replace("description: Say which colour it is.\n", "").replace("string}", "strng}")
+    text = text.replace("{{ text }}", "{{ text.upper() }}")
+    found = problems_of(put(tmp_path, text + "checks:\n  - {type: contans, value: x}\nexamples: {file: none.jsonl}\n"))
+    assert len(found) == 5
+    for part in (
+        "skill.yaml:1:1: description: is required",
+        "skill.yaml:4:3: input.text/type",
+        "skill.yaml:9:1: prompt: a call is not allowed",
+        "skill.yaml:11:5: checks[0].type: ",
+        "skill.yaml:12:12: examples.file: 'none.jsonl' is not a file",
+    ):
+        assert any(part in line for line in found), (part, found)
+
+
+@pytest.mark.parametrize("key", ["name", "description", "input", "output", "instructions", "prompt"])
+@pytest.mark.parametrize("written", [None, "[5]"])
+def test_what_stands_in_for_a_wrong_key_is_never_complained_about(tmp_path, key, written):
+    body = {
+        **BODY,
+        "input": {"text": {"type": "string"}, "more": {"type": "string", "default": ""}},
+        "prompt": "{{ text }} {{ more }}",
+        "examples": {"items": [{"id": "a", "input": {"text": "x"}, "output": {"colour": "red"}}]},
+        "checks": [{"type": "not-in-input", "of": "more"}, {"type": "contans"}],
+    }
+    del body[key]
+    text = json.dumps(body)[:-1] + (f', "{key}": {written}}}' if written else "}")
+    found = problems_of(put(tmp_path, text))
+    assert {line.split(": ")[1].split("[")[0] for line in found} == {key, "checks"}, found
+    assert any("checks[1].type" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ("checks: [{value: x}, {type: contans}]", "checks[0].type"),
+        ("checks: [5, {type: contans}]", "checks[0]"),
+        ("checks: [{type: in-input, of: 5}, {type: contans}]", "checks[0].of"),
+        ("checks: [{type: is-json, weight: -1}, {type: contans}]", "checks[0].weight"),
+        ("limits: 5\nchecks: [{type: is-json}, {type: contans}]", "limits"),
+        ("limits: {output_tokens: x}\nchecks: [{type: is-json}, {type: contans}]", "limits.output_tokens"),
+        ("metadata: {a: 5}\nchecks: [{type: is-json}, {type: contans}]", "metadata.a"),
+        ("examples: {items: [5]}\nchecks: [{type: is-json}, {type: contans}]", "examples.items[0]"),
+        ("examples: {items: [{id: 5}]}\nchecks: [{type: is-json}, {type: contans}]", "examples.items[0].id"),
+        ("examples: {items: [{id: 5, k: 1}], k: 0}\nchecks: [{type: is-json}, {type: contans}]", "examples"),
+        ("steps: [{id: a}]\nchecks: [{type: is-json}, {type: contans}]", "steps"),
+    ],
+)
+def test_a_wrong_part_hides_no_other_and_is_named_alone(tmp_path, more, field):
+    found = problems_of(put(tmp_path, f"{SMALL}{more}\n"))
+    assert any(f" {field}" in line for line in found), found
+    assert any(" checks[1].type: " in line for line in found), found
+    assert all(f" {field}" in line or " checks[1].type: " in line or " examples.items[0]." in line for line in found)
+
+
+def test_a_name_unlike_its_folder_is_said_beside_a_missing_key(tmp_path):
+    text = SMALL.replace("name: small", "name: large").replace("description: Say which colour it is.\n", "")
+    assert [line.split(": ")[1] for line in problems_of(put(tmp_path, text))] == ["description", "name"]
+
+
+@pytest.mark.parametrize("gone", ["input", "output"])
+def test_wrong_examples_beside_a_missing_contract_are_no_crash(tmp_path, gone):
+    body = {key: value for key, value in BODY.items() if key != gone}
+    body |= {"examples": {"items": [{"id": 5, "more": 1}, 7]}, "checks": [{"type": "contans"}]}
+    found = problems_of(put(tmp_path, json.dumps(body)))
+    for field in (gone, "examples.items[0].id", "examples.items[0].more", "examples.items[1]", "checks[0].type"):
+        assert any(f" {field}: " in line for line in found), (field, found)
+
+
+def test_a_field_that_is_no_schema_hides_nothing_of_its_neighbours(tmp_path):
+    text = SMALL.replace("  text: {", "  more: 5\n  text: {").replace("string}", "strng}")
+    fields = [line.split(": ")[1] for line in problems_of(put(tmp_path, text))]
+    assert fields == ["input.more", "input.text/type"]
+
+
+def test_a_deeply_nested_example_beside_a_wrong_key_is_no_crash(tmp_path):
+    deep = "[" * 200 + "]" * 200
+    text = SMALL.replace("description", "descripton") + "examples: {file: ex.jsonl}\n"
+    line = f'{{"input": {{"text": {deep}}}, "output": {{"colour": "red"}}}}\n'
+    assert any("description: is required" in found for found in problems_of(put(tmp_path, text, ex_jsonl=line)))
 
 
 def test_examples_and_defaults_must_fit_the_contract(tmp_path):
@@ -310,3 +403,12 @@ def test_no_file_is_not_found(tmp_path):
         read_skill(tmp_path / "nothing")
     with pytest.raises(NotFound):
         read_skill(tmp_path)
+
+
+def test_the_order_of_nested_fields_is_part_of_the_identity(triage):
+    def digest_of(*names: str) -> str:
+        fields = {name: {"type": "string"} for name in names}
+        return str(triage(output={"queue": {"type": "object", "properties": fields}}).digest())
+
+    assert digest_of("why", "label") != digest_of("label", "why")
+    assert digest_of("why", "label") == digest_of("why", "label")

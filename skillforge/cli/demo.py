@@ -36,7 +36,7 @@ def demo(
     """The whole loop on a real 135M model, without a key.
 
     A recorded teacher's answers become a skill, and the model is measured with and without it. Only the model's weights
-    are fetched, once (93 MB). Interrupt it when you like: it goes on where it stopped.
+    are fetched, once (downloads 93 MB, 98 MB on disk). Interrupt it when you like: it goes on where it stopped.
 
     Examples:
 

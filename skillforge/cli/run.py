@@ -31,16 +31,20 @@ def run(
       echo '{"ticket": "Where is my parcel?"}' \\
         | skillforge run ticket-triage - --student local:smollm2-135m
 
-    Exit code: 0 when the output fits and every check passed, 1 when it does not, 2 usage, 4 no answer.
+    Exit code: 0 when the output fits and every check passed, 1 when it does not, 2 usage, 4 no answer, 130 interrupted.
     """
     if source not in (None, "-"):
         raise UsageError(f"unexpected argument {source!r}", hint="give inputs as -i field=value, -f FILE or -")
     files = [name for name in (file, source) if name]
     if len(files) + bool(inputs) != 1:
         raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
-    with open_forge() as forge:
-        given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
-        result = forge.run(ref, given, student=student)
+    try:
+        with open_forge() as forge:
+            given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
+            result = forge.run(ref, given, student=student)
+    except KeyboardInterrupt:
+        note("\ninterrupted: no answer was kept")
+        raise typer.Exit(130) from None
     if json_out:
         print_json(as_json(result))
     else:

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
+from types import CodeType
 from typing import Any, Protocol
 
+from skillforge.canonical import digest
 from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import build_request, complete_input, estimate_tokens, repair_request
 from skillforge.engine.parse import parse_output
-from skillforge.errors import ContextOverflow, ProviderError
+from skillforge.errors import ContextOverflow, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
 from skillforge.run import Attempt, AttemptKind, CheckResult, Run
@@ -57,7 +59,8 @@ class PromptExecutor:
 
     @property
     def identity(self) -> str:
-        return self.provider.fingerprint()
+        bound = [[name, _code(function)] for name, function in sorted(self.custom_checks.items())]
+        return f"{self.provider.fingerprint()} {digest(bound)}" if bound else self.provider.fingerprint()
 
     async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
         """Raises ``InvalidInput`` when the input does not fit the contract and ``UsageError`` for a custom check that
@@ -90,8 +93,7 @@ class _Execution:
         try:
             await self._attempt("student", request)
             if self.problems:
-                request = repair_request(request, self.attempts[-1].text, self.problems)
-                await self._attempt("repair", request)
+                await self._repair(repair_request(request, self.attempts[-1].text, self.problems))
         except ContextOverflow as exc:
             return self.result("escalated", str(exc))
         except ProviderError as exc:
@@ -102,6 +104,13 @@ class _Execution:
         if stopped:
             return self.result("escalated", "; ".join(check.reason for check in stopped))
         return self.result("ok", "")
+
+    async def _repair(self, request: Request) -> None:
+        try:
+            await self._attempt("repair", request)
+        except UnknownRequest:
+            # A recording holds what was answered, not what would have been: the answer it holds is what is judged.
+            self.attempts.pop()
 
     async def _attempt(self, kind: AttemptKind, request: Request) -> None:
         started = time.perf_counter()
@@ -159,3 +168,12 @@ class _Execution:
             cost=reduce(add, (attempt.cost for attempt in attempts)) if attempts else Cost(usd=0.0),
             latency_s=sum(known) if known and len(known) == len(latencies) else None,
         )
+
+
+def _code(function: object) -> object:
+    """What a caller's check does, as far as Python tells: its code and constants. Another answer needs another key."""
+    code = getattr(function, "__code__", function)
+    if not isinstance(code, CodeType):
+        return getattr(function, "__qualname__", type(function).__qualname__)
+    constants = [_code(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), constants]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from skillforge.engine.compiled import compiled
 from skillforge.engine.execute import Executor
 from skillforge.engine.frame import HARNESS, bare_skill
 from skillforge.engine.nomodel import NoModelExecutor, label_fields
+from skillforge.errors import UsageError
 from skillforge.skill import Skill
 
 ArmKind = Literal["teacher", "bare", "no-model", "skill"]
@@ -51,6 +53,9 @@ def build_arms(skill: Skill, decision: Decision, teacher: Executor, students: li
     for student in students:
         arms.append(Arm(f"{student.student} bare", "bare", bare, student))
         arms.append(Arm(f"{student.student} + skill", "skill", skill, student))
+    twice = sorted(name for name, count in Counter(arm.name for arm in arms).items() if count > 1)
+    if twice:
+        raise UsageError(f"two students have one name: {', '.join(twice)}", hint="give each provider its own name")
     return arms
 
 

@@ -49,6 +49,9 @@ async def _run_arm(
 ) -> None:
     keys = {case.id: arm.sample_key(case) for case in cases}
     known = journal.known(keys.values())
+    asked: dict[str, Case] = {}  # equal inputs are one question: asked once, answered for all
+    for case in cases:
+        asked.setdefault(keys[case.id], case)
 
     async def one(case: Case) -> None:
         key = keys[case.id]
@@ -64,4 +67,9 @@ async def _run_arm(
         found[case.id] = sample
         on_sample(arm, sample, key in known)
 
-    await for_each(cases, one, concurrency=arm.executor.concurrency)
+    await for_each(asked.values(), one, concurrency=arm.executor.concurrency)
+    for case in cases:
+        first = asked[keys[case.id]]
+        if first is not case:
+            found[case.id] = found[first.id].model_copy(update={"case_id": case.id})
+            on_sample(arm, found[case.id], True)

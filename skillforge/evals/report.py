@@ -224,6 +224,8 @@ def _compare(
 
 def _untrusted(report: ArmReport, teacher: ArmReport) -> str:
     """Why infrastructure errors forbid a conclusion, or an empty string."""
+    if teacher.n and not teacher.quality:
+        return "the teacher is right on no case: the labels or the metric do not fit the task"
     shares = [arm.errors / max(1, arm.errors + arm.n) for arm in (report, teacher)]
     if max(shares) > MAX_ERRORS:
         return f"{max(shares):.1%} infrastructure errors (at most {MAX_ERRORS:.0%})"

@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
+from itertools import count
 from operator import add
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from skillforge.case import Case
-from skillforge.config import STATE_FOLDER, find_root
+from skillforge.config import STATE_FOLDER, find_root, store_io
 from skillforge.engine.author import Draft, author
 from skillforge.engine.frame import HARNESS
 from skillforge.engine.prove import prove
 from skillforge.engine.solve import solve
-from skillforge.errors import ProviderError, TeacherError, UsageError
+from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Value
@@ -33,7 +36,7 @@ MIN_SOLVED = 0.9  # a teacher that fails on more than this of the inputs has not
 
 
 class Created(Value):
-    """What ``create`` made: the stored draft, its file, and what it took."""
+    """What ``create`` made: the stored draft, its file, and what it took. ``skill`` itself is not serialised."""
 
     name: str
     version: int
@@ -51,6 +54,7 @@ class Created(Value):
     checks: int
     teacher: str
     cost: Cost
+    skill: Skill = Field(exclude=True, repr=False)
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,11 @@ class CreatePlan:
 
 
 async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[[str, int, int], None]) -> Created:
-    """Run the whole path. Solved inputs are kept as they come, so a second try pays only for what is missing.
+    """Run the whole path. Solved inputs are kept as they come, so a second try pays only for what is missing (unless
+    ``store_io`` is ``none``). A draft that is refused writes no skill file.
 
     Raises ``TeacherError`` when the draft stayed wrong after one repair (drafts and problems are kept in a file),
-    ``ProviderError`` when the teacher cannot be reached.
+    ``ProviderError`` when the teacher cannot be reached, ``SecretFound`` for a draft that holds a secret.
     """
     if not plan.task.strip():
         raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
@@ -93,7 +98,7 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
     # As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
     # example never carries a secret into a file.
-    good = [_redacted(work, trace) for trace in _usable(traces)]
+    good = [_redacted(work, trace) for trace in _usable(work, traces)]
     runs: list[Run] = []
 
     async def prove_draft(skill: Skill) -> tuple[str, ...]:
@@ -107,11 +112,14 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     draft = await author(plan.task, good, teacher, name=plan.name, prove=prove_draft)
     if draft.skill is None or draft.problems:
         raise _refused(work, plan, draft)
+    provenance = _provenance(plan, draft)
+    planned = draft.skill.model_copy(update={"suite": plan.suite})
+    work.registry.refuse_secrets(planned, provenance=provenance)  # before any file is touched
     folder = plan.folder / draft.skill.name
     standing = _keep_what_stands(work, folder)
-    skill = draft.skill.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
+    skill = planned.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
     path = write_skill(skill, folder)
-    saved = _store(work, path, plan, draft)
+    saved = save_file(work, path, provenance=provenance)  # read back through the strict reader: the file is the truth
     return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused)
 
 
@@ -143,29 +151,40 @@ def _keep_what_stands(work: Workspace, folder: Path) -> Skill | None:
         return None
     try:
         saved = save_file(work, folder)
-    except UsageError:
-        file.replace(file.with_name(f"{file.name}.old"))
-        work.say(f"{file}: was no valid skill, kept as {file.name}.old")
+    except SkillFileError:  # and nothing else: a locked database or a secret in it does not make a file invalid
+        beside = _free_name(file)
+        file.replace(beside)
+        work.say(f"{file}: was no valid skill, kept as {beside.name}")
         return None
     if saved.created:
         work.say(f"{file}: what stood there is kept as {saved.name}@{saved.version}")
     return work.registry.get(saved.name, str(saved.version)).skill
 
 
-def _usable(traces: Sequence[Trace]) -> list[Trace]:
+def _free_name(file: Path) -> Path:
+    names = (file.with_name(f"{file.name}.old{number if number > 1 else ''}") for number in count(1))
+    return next(name for name in names if not name.exists() and not name.is_symlink())
+
+
+def _usable(work: Workspace, traces: Sequence[Trace]) -> list[Trace]:
     good = [trace for trace in traces if not trace.error]
     if len(good) < MIN_SOLVED * len(traces):
         first = next(trace for trace in traces if trace.error)
         raise ProviderError(
             f"the teacher solved {len(good)} of {len(traces)} inputs; {first.case_id}: {first.error}",
-            hint="what was solved is kept; the same command asks only for the rest",
+            hint=_when_again(work, "the rest"),
         )
     return good
 
 
-def _store(work: Workspace, path: Path, plan: CreatePlan, draft: Draft) -> SavedVersion:
-    """Store what was written, read back through the strict reader: the file is the truth."""
-    provenance = {
+def _when_again(work: Workspace, rest: str) -> str:
+    if store_io(work.settings) == "none":
+        return "under store_io = none nothing solved is kept: the same command asks for all of it"
+    return f"what was solved is kept; the same command asks only for {rest}"
+
+
+def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
+    return {
         "author": "teacher",
         "teacher": plan.teacher,
         "model": draft.model,
@@ -174,7 +193,6 @@ def _store(work: Workspace, path: Path, plan: CreatePlan, draft: Draft) -> Saved
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
     }
-    return save_file(work, path, provenance=provenance)
 
 
 def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
@@ -194,7 +212,7 @@ def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
     listed = "\n".join(f"  {problem}" for problem in draft.problems)
     return TeacherError(
         f"the teacher's skill stayed wrong after one repair:\n{listed}",
-        hint=f"its drafts are in {target}; the solved inputs are kept, the same command asks only for a new skill",
+        hint=f"its drafts are in {target}; {_when_again(work, 'a new skill')}",
         trace_path=str(target),
     )
 
@@ -229,4 +247,5 @@ def _created(
         checks=len(skill.checks),
         teacher=plan.teacher,
         cost=reduce(add, costs),
+        skill=skill,
     )

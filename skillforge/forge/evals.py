@@ -9,7 +9,6 @@ from pathlib import Path
 
 from skillforge.canonical import canonical_json
 from skillforge.case import Case, Suite
-from skillforge.checks import resolve_pointer
 from skillforge.config import store_io
 from skillforge.engine.execute import Executor
 from skillforge.engine.frame import HARNESS, complete_input
@@ -17,11 +16,13 @@ from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import NotFound, UsageError
 from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.evaluate import OnSample, Table, evaluate
+from skillforge.evals.fit import require_fit
 from skillforge.evals.report import EvalReport, arm_reports
 from skillforge.evals.sampling import choose_split, stratified
 from skillforge.forge.workspace import Workspace
 from skillforge.sample import Sample
 from skillforge.skill import Skill
+from skillforge.store.evidence import Measured
 from skillforge.store.registry import SkillVersion
 from skillforge.suitefile import read_suite
 
@@ -51,12 +52,13 @@ async def evaluate_skill(
     """
     suite = find_suite(work, version, plan.suite)
     split, cases = choose_split(suite.cases, plan.split)
+    cases = _labelled(cases)
+    require_fit(version.skill, cases, suite)
+    cases = _unseen(work, version.skill, cases)
     if plan.limit is not None:
         if plan.limit < 1:
             raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
-    cases = _unseen(work, version.skill, _labelled(cases))
-    _fit(version.skill, cases, suite)
     teacher = work.executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
     students: list[Executor] = [work.executor(name) for name in dict.fromkeys(plan.students)]
     arms = build_arms(version.skill, suite.decision, teacher, students)
@@ -67,7 +69,7 @@ async def evaluate_skill(
     counted = _Counting(on_sample)
     table = await evaluate(arms, cases, _SampleJournal(work, version), counted)
     report = _report(work, version, suite, split, cases, arms, table, counted, time.monotonic() - started)
-    _keep(work, version, suite, plan, report)
+    _keep(work, version, suite, plan, report, arms, table)
     return report
 
 
@@ -134,28 +136,13 @@ def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> list[Case]:
 
     Raises ``UsageError`` when none is left.
     """
-    shown = {canonical_json(example.input) for example in skill.examples.items}
-    unseen = [case for case in cases if canonical_json(case.input) not in shown]
+    shown = {canonical_json(complete_input(skill, example.input)) for example in skill.examples.items}
+    unseen = [case for case in cases if canonical_json(complete_input(skill, case.input)) not in shown]
     if not unseen:
         raise UsageError("every case is an example of the skill", hint="measure it on another split or suite")
     if len(unseen) < len(cases):
         work.say(f"{len(cases) - len(unseen)} cases are left out: they are examples of the skill")
     return unseen
-
-
-def _fit(skill: Skill, cases: Sequence[Case], suite: Suite) -> None:
-    """Refuse a suite whose inputs do not fit, before the first call is paid for."""
-    for case in cases:
-        try:
-            complete_input(skill, case.input)
-        except UsageError as exc:
-            raise UsageError(f"suite {suite.name}, case {case.id}: {exc}", hint=exc.hint) from exc
-        if case.expected is not None and suite.decision.metric.startswith("/"):
-            try:
-                resolve_pointer(case.expected, suite.decision.metric)
-            except NotFound as exc:
-                hint = "every label needs what the suite's metric compares"
-                raise UsageError(f"suite {suite.name}, case {case.id}: expected has {exc}", hint=hint) from exc
 
 
 def _report(
@@ -210,21 +197,47 @@ def _comparable(work: Workspace, cases: Sequence[Case], table: Table) -> tuple[l
     }
 
 
-def _keep(work: Workspace, version: SkillVersion, suite: Suite, plan: EvalPlan, report: EvalReport) -> None:
-    body = report.model_dump(mode="json")
+def _keep(
+    work: Workspace,
+    version: SkillVersion,
+    suite: Suite,
+    plan: EvalPlan,
+    report: EvalReport,
+    arms: Sequence[Arm],
+    table: Table,
+) -> None:
+    """One row of evidence for every student; none where the newest row of that student says the same already."""
+    identities = {arm.name: arm.executor.identity for arm in arms}
+    for arm in report.arms:
+        if arm.kind != "skill" or arm.versus_teacher is None:
+            continue
+        measured = Measured(
+            skill=version.name,
+            digest=version.digest,
+            student=arm.student,
+            student_identity=identities[arm.name],
+            teacher=plan.teacher,
+            teacher_identity=identities[report.teacher.name],
+            suite=suite.name,
+            suite_digest=report.suite_digest,
+            split=report.split,
+            cases=report.cases,
+            harness=HARNESS,
+            verdict=arm.versus_teacher.verdict,
+            report=report.model_dump(mode="json"),
+            samples=_decisive(report, table),
+        )
+        latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
+        if latest is None or not latest.same_as(measured):
+            work.evidence.add(measured)
+
+
+def _decisive(report: EvalReport, table: Table) -> dict[str, dict[str, str]]:
+    """Sample keys of the lost and gained cases, by case id, of every skill arm and of the teacher."""
+    keys: dict[str, dict[str, str]] = {report.teacher.name: {}}
     for arm in report.arms:
         if arm.kind == "skill" and arm.versus_teacher is not None:
-            latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
-            if latest is not None and latest.report["arms"] == body["arms"]:
-                continue  # the same measurement shown again is no new evidence
-            work.evidence.add(
-                skill=version.name,
-                digest=version.digest,
-                student=arm.student,
-                teacher=plan.teacher,
-                suite=suite.name,
-                suite_digest=report.suite_digest,
-                harness=HARNESS,
-                verdict=arm.versus_teacher.verdict,
-                report=body,
-            )
+            cases = (*arm.versus_teacher.lost, *arm.versus_teacher.gained)
+            for name in (arm.name, report.teacher.name):
+                keys.setdefault(name, {}).update({case_id: table[name][case_id].key for case_id in cases})
+    return keys

@@ -133,13 +133,6 @@ class Forge:
     def _evidence(self, version: SkillVersion) -> list[Evidence]:
         return [item for item in self._work.evidence.for_skill(version.name) if item.digest == version.digest]
 
-    def answers(self, version: SkillVersion, student: str) -> dict[str, Run]:
-        """The stored eval runs of this version on that student, by case id."""
-        return self._call(lambda: _now(lambda: self._work.samples.answers(version.digest, student)))
-
-    async def aanswers(self, version: SkillVersion, student: str) -> dict[str, Run]:
-        return await self._acall(lambda: _now(lambda: self._work.samples.answers(version.digest, student)))
-
     def lost(self, version: SkillVersion) -> list[LostCase]:
         """The cases students lost against the teacher in the newest eval of this version. Raises ``NotFound``."""
         return self._call(lambda: _now(lambda: lost_cases(self._work, version)))

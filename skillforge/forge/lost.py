@@ -6,12 +6,11 @@ from typing import Any
 
 from skillforge.case import Case
 from skillforge.config import store_io
-from skillforge.engine.compiled import compiled
-from skillforge.engine.frame import bare_skill
 from skillforge.errors import NotFound, SkillFileError
 from skillforge.forge.evals import find_suite
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
+from skillforge.run import Run
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
 
@@ -42,13 +41,12 @@ def lost_cases(work: Workspace, version: SkillVersion) -> list[LostCase]:
         )
     newest = measured[0]
     cases = _cases(work, version, newest)
-    teacher = newest.report["teacher"]["student"]
-    taught = work.samples.answers(compiled(bare_skill(version.skill)).digest, teacher)
+    taught = _runs(work, newest, newest.report["teacher"]["name"])
     lost = []
     for arm in newest.report["arms"]:
         if arm["kind"] != "skill":
             continue
-        answers = work.samples.answers(version.digest, arm["student"])
+        answers = _runs(work, newest, arm["name"])
         for case_id in arm["versus_teacher"]["lost"]:
             case, run, right = cases.get(case_id), answers.get(case_id), taught.get(case_id)
             lost.append(
@@ -63,6 +61,15 @@ def lost_cases(work: Workspace, version: SkillVersion) -> list[LostCase]:
                 )
             )
     return lost
+
+
+def _runs(work: Workspace, measured: Evidence, arm: str) -> dict[str, Run]:
+    """The runs of an arm's lost and gained cases, by case id. Found by key: a sample that other suites or roles asked
+    for first carries their case id and arm.
+    """
+    keys = measured.samples.get(arm, {})
+    stored = work.samples.stored(keys.values())
+    return {case_id: stored[key].run for case_id, key in keys.items() if key in stored}
 
 
 def _cases(work: Workspace, version: SkillVersion, measured: Evidence) -> dict[str, Case]:

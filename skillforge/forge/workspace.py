@@ -70,7 +70,7 @@ class Workspace:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.database)
+        return Registry(self.database, self.redactor)
 
     @cached_property
     def runs(self) -> RunLog:
@@ -82,7 +82,7 @@ class Workspace:
 
     @cached_property
     def traces(self) -> TraceLog:
-        return TraceLog(self.database, self.redactor)
+        return TraceLog(self.database, self.redactor, store_io(self.settings))
 
     @cached_property
     def evidence(self) -> EvidenceLog:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import secrets
 import threading
@@ -20,6 +21,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from anyio.lowlevel import RunVar
 
 from skillforge.errors import MissingPackage, ProviderError, ProviderTimeout
 from skillforge.messages import Completion, Cost, Request
@@ -53,7 +55,8 @@ class Local:
         self._n_ctx = n_ctx
         self._threads = threads
         self._api_key = secrets.token_urlsafe(32)
-        self._turn = threading.Lock()
+        self._queue: RunVar[anyio.Lock] = RunVar("queue")  # calls of one event loop wait here, without a thread
+        self._turn = threading.Lock()  # between event loops, and against ``aclose``
         self._server: Any = None
         self._resolved = ""
 
@@ -69,10 +72,12 @@ class Local:
     async def complete(self, request: Request) -> Completion:
         """Raises ``MissingPackage``, ``ContextOverflow``, ``ProviderTimeout`` or ``ProviderError``.
 
-        Cancelling stops the generation before the cancellation goes on.
+        The time limit starts with the call's turn: waiting for other calls is not the model's slowness. Cancelling
+        stops the generation before the cancellation goes on.
         """
         call = _Call(self._body(request), request)
-        await _in_thread(self._answer, call)
+        async with self._own_queue():
+            await _in_thread(self._answer, call)
         if call.failure is not None:
             raise call.failure
         if call.late:
@@ -95,11 +100,20 @@ class Local:
             body.setdefault("temperature", 0)
         return body
 
+    def _own_queue(self) -> anyio.Lock:
+        try:
+            return self._queue.get()
+        except LookupError:
+            queue = anyio.Lock()
+            self._queue.set(queue)
+            return queue
+
     def _answer(self, call: _Call) -> None:
         """Runs in a thread. Errors go into ``call``: an exception here would come out wrapped in a group."""
         while not self._turn.acquire(timeout=_POLL_S):
             if call.over():
                 return
+        call.begin()
         try:
             server = self._load()
             if call.request.tools:
@@ -184,7 +198,11 @@ class _Call:
         self.failure: Exception | None = None
         self.late = False
         self.seconds = 0.0
-        self._deadline = time.monotonic() + request.timeout_s
+        self._deadline = math.inf
+
+    def begin(self) -> None:
+        """The call's turn has come: its time runs from here."""
+        self._deadline = time.monotonic() + self.request.timeout_s
 
     def over(self) -> bool:
         self.late = self.late or time.monotonic() >= self._deadline

@@ -112,7 +112,7 @@ def store_errors(where: Database | Path) -> Iterator[None]:
     except sqlite3.DatabaseError as exc:
         path = where if isinstance(where, Path) else database_path(where)
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-        meaning, hint = _MEANINGS.get(code, ("cannot be used", "run `skillforge verify`"))
+        meaning, hint = _MEANINGS.get(code, ("cannot be used", f"restore it from a backup, or {_SET_ASIDE}"))
         raise StoreError(f"{path} {meaning} ({exc})", hint=hint) from exc
     except OverflowError as exc:
         raise StoreError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, cast
 
 from skillforge.store.database import immediate, rows, utc_now
@@ -13,24 +12,57 @@ from skillforge.store.runs import encode_json
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_COLUMNS = "skill, digest, student, teacher, suite, suite_digest, harness, verdict, report, created_at"
+_JSON = ("report", "samples")
+_EFFORT = ("reused", "seconds")  # what it took to make a report this time, which is no part of the result
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One measured result. ``digest`` is the skill version's, ``created_at`` is UTC, ISO 8601."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One measured result. ``digest`` is the skill version's.
 
-    id: int
+    ``student_identity`` and ``teacher_identity`` name all that could change a model's answers at the time of measuring:
+    evidence is stale where they differ from the model's identity now. ``split`` and ``cases`` (a number) say which
+    part of the suite was measured. ``samples`` maps the name of an arm to the sample keys of its lost and gained cases,
+    by case id.
+    """
+
     skill: str
     digest: str
     student: str
+    student_identity: str
     teacher: str
+    teacher_identity: str
     suite: str
     suite_digest: str
+    split: str
+    cases: int
     harness: str
     verdict: str
     report: dict[str, Any]
+    samples: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def same_as(self, other: Measured) -> bool:
+        """Whether both say the same of the same, so that one row is enough; what making the report took may differ."""
+        return self._result() == other._result()
+
+    def _result(self) -> dict[str, Any]:
+        report = {name: value for name, value in self.report.items() if name not in _EFFORT}
+        return {**self.columns(), "report": report}
+
+    def columns(self) -> dict[str, Any]:
+        """The values by column, in the order of the columns."""
+        return {name: getattr(self, name) for name in _COLUMNS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence(Measured):
+    """A stored result. ``created_at`` is UTC, ISO 8601."""
+
+    id: int
     created_at: str
+
+
+_COLUMNS = tuple(column.name for column in fields(Measured))
 
 
 class EvidenceLog:
@@ -39,24 +71,12 @@ class EvidenceLog:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def add(
-        self,
-        *,
-        skill: str,
-        digest: str,
-        student: str,
-        teacher: str,
-        suite: str,
-        suite_digest: str,
-        harness: str,
-        verdict: str,
-        report: Mapping[str, Any],
-    ) -> int:
+    def add(self, measured: Measured) -> int:
         """Store one result; returns its id."""
-        row = (skill, digest, student, teacher, suite, suite_digest, harness, verdict, encode_json(dict(report)))
+        values = [encode_json(value) if name in _JSON else value for name, value in measured.columns().items()]
         with immediate(self._db) as conn:
-            sql = f"INSERT INTO evidence ({_COLUMNS}) VALUES ({', '.join('?' * 10)})"
-            return cast(int, conn.execute(sql, (*row, utc_now())).lastrowid)
+            sql = f"INSERT INTO evidence ({', '.join(_COLUMNS)}, created_at) VALUES ({'?, ' * len(_COLUMNS)}?)"
+            return cast(int, conn.execute(sql, (*values, utc_now())).lastrowid)
 
     def latest(self, skill_digest: str, student: str, suite_digest: str) -> Evidence | None:
         """The newest result for this version, student and suite, or ``None``."""
@@ -71,5 +91,5 @@ class EvidenceLog:
         return self._where("skill = ? ORDER BY id DESC", [name])
 
     def _where(self, condition: str, params: list[str]) -> list[Evidence]:
-        found = rows(self._db, f"SELECT id, {_COLUMNS} FROM evidence WHERE {condition}", params)
-        return [Evidence(**{**row, "report": json.loads(row["report"])}) for row in found]
+        found = rows(self._db, f"SELECT id, {', '.join(_COLUMNS)}, created_at FROM evidence WHERE {condition}", params)
+        return [Evidence(**{**row, **{name: json.loads(row[name]) for name in _JSON}}) for row in found]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from skillforge.canonical import canonical_json
 from skillforge.errors import NotFound, SecretFound, StoreError, UsageError
-from skillforge.redact import find_secrets
+from skillforge.redact import Redactor
 from skillforge.ref import LATEST, check_selector
 from skillforge.skill import Skill
 from skillforge.store.database import database_path, immediate, rows, utc_now
@@ -52,10 +52,14 @@ class SavedVersion:
 
 
 class Registry:
-    """The skills in one database. Every method may raise ``StoreError``."""
+    """The skills in one database. Every method may raise ``StoreError``.
 
-    def __init__(self, db: Database) -> None:
+    ``redactor`` knows the secrets that no skill may hold; left out, those are what the patterns find.
+    """
+
+    def __init__(self, db: Database, redactor: Redactor | None = None) -> None:
         self._db = db
+        self._redactor = redactor or Redactor()
 
     def save(
         self,
@@ -73,7 +77,7 @@ class Registry:
         """
         digest, body = _encode(skill)
         origin = dict(provenance or {})
-        _refuse_secrets(body, source, source_path, origin)
+        self._refuse(body, source, source_path, origin)
         known = self._version_of(skill.name, digest)
         if known is not None:
             return SavedVersion(skill.name, known, digest, created=False)
@@ -84,6 +88,11 @@ class Registry:
                 return SavedVersion(skill.name, known, digest, created=False)
             row = (digest, body, source, source_path, skill.task_sentence, json.dumps(origin))
             return SavedVersion(skill.name, _insert(conn, skill.name, row), digest, created=True)
+
+    def refuse_secrets(self, skill: Skill, *, provenance: Mapping[str, Any] | None = None) -> None:
+        """Raise what ``save`` would raise for this skill, ``SecretFound`` or ``UsageError``, and store nothing."""
+        _, body = _encode(skill)
+        self._refuse(body, None, None, dict(provenance or {}))
 
     def get(self, name: str, selector: str | None = None) -> SkillVersion:
         """The version that ``selector`` (see ``SkillRef``) picks; ``None`` and ``latest`` are the newest.
@@ -143,6 +152,19 @@ class Registry:
             except ValueError as exc:
                 problems.append(f"{row['skill']}@{row['version']}: {exc}")
         return problems
+
+    def _refuse(self, body: str, source: bytes | None, source_path: str | None, provenance: dict[str, Any]) -> None:
+        """``SecretFound`` naming the first field that holds one; its value is never repeated."""
+        places = list(_texts(json.loads(body)))
+        places.append(("the source file", (source or b"").decode("utf-8", "replace")))
+        places.append(("source_path", source_path or ""))
+        places += _texts(provenance, "provenance")
+        for field, text in places:
+            if self._redactor.holds_secret(text):
+                raise SecretFound(
+                    f"{field} holds something that looks like a secret: nothing was saved",
+                    hint="take it out of the skill and pass it at run time, or revoke it if it was ever shared",
+                )
 
     def _version_of(self, name: str, digest: str) -> int | None:
         found = rows(self._db, "SELECT version FROM versions WHERE skill = ? AND digest = ?", [name, digest])
@@ -219,20 +241,6 @@ def _insert(conn: sqlite3.Connection, name: str, row: tuple[Any, ...]) -> int:
         (name, version, *row, now),
     )
     return version
-
-
-def _refuse_secrets(body: str, source: bytes | None, source_path: str | None, provenance: dict[str, Any]) -> None:
-    """``SecretFound`` naming the first field that holds one; its value is never repeated."""
-    places = list(_texts(json.loads(body)))
-    places.append(("the source file", (source or b"").decode("utf-8", "replace")))
-    places.append(("source_path", source_path or ""))
-    places += _texts(provenance, "provenance")
-    for field, text in places:
-        if find_secrets(text):
-            raise SecretFound(
-                f"{field} holds something that looks like a secret: nothing was saved",
-                hint="take it out of the skill and pass it at run time, or revoke it if it was ever shared",
-            )
 
 
 def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -51,11 +51,15 @@ class LoggedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """A run made ready for writing: redacted, in column order. Made outside the transaction, so locks stay short."""
+    """A run made ready for writing: redacted, in column order. Made outside the transaction, so locks stay short.
+
+    ``output_changed`` says that redaction changed the output.
+    """
 
     id: str
     run: tuple[Any, ...]
     attempts: tuple[tuple[Any, ...], ...]
+    output_changed: bool
 
 
 class RunLog:
@@ -63,13 +67,14 @@ class RunLog:
 
     ``store_io`` says what is kept of what went in and came out: ``redacted`` (the default) takes secrets out of all of
     it, ``full`` keeps inputs, outputs, texts, problems and check reasons as they are, ``none`` keeps none of these and
-    no reason but that of an error. Errors, reasons and tags are redacted always.
+    no reason but that of an error, and of an error only what stands before its first ``:``, because the rest may quote
+    the input. Errors, reasons and tags are redacted always.
     """
 
     def __init__(self, db: Database, redactor: Redactor, store_io: StoreIO = "redacted") -> None:
         self._db = db
         self._redactor = redactor
-        self._store_io = store_io
+        self.store_io = store_io
 
     def add(self, run: Run, *, source: Source) -> str:
         """Store a run; returns its id, made here where ``run.id`` is empty. ``StoreError`` where the id is taken."""
@@ -81,7 +86,8 @@ class RunLog:
     def prepare(self, run: Run, *, source: Source, keep_output: bool = False) -> RunRows:
         """Redact and encode. ``keep_output`` keeps the (redacted) output even under ``store_io`` ``none``."""
         run_id = run.id or new_run_id()
-        keep = self._store_io != "none"
+        keep = self.store_io != "none"
+        output = self._clean(run.output)
         row = (
             run_id,
             run.skill,
@@ -90,9 +96,9 @@ class RunLog:
             run.student,
             run.model,
             run.status,
-            self._redactor.text(run.reason) if keep or run.status == "error" else "",
+            self._error(run.reason) if keep or run.status == "error" else "",
             encode_json(self._clean(run.input)) if keep else None,
-            encode_json(self._clean(run.output)) if (keep or keep_output) and run.output is not None else None,
+            encode_json(output) if (keep or keep_output) and run.output is not None else None,
             encode_json([self._check(check) for check in run.checks]),
             *_figures(run.usage, run.cost, run.latency_s),
             encode_json(self._redactor.value(run.tags)),
@@ -100,7 +106,7 @@ class RunLog:
             utc_now(),
         )
         attempts = tuple(_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts))
-        return RunRows(run_id, _utf8(row), attempts)
+        return RunRows(run_id, _utf8(row), attempts, output_changed=encode_json(output) != encode_json(run.output))
 
     def write(self, conn: sqlite3.Connection, ready: RunRows) -> None:
         """Insert prepared rows; call it inside ``immediate``."""
@@ -146,7 +152,7 @@ class RunLog:
         return attempts
 
     def _attempt(self, run_id: str, n: int, attempt: Attempt) -> tuple[Any, ...]:
-        keep = self._store_io != "none"
+        keep = self.store_io != "none"
         return (
             run_id,
             n,
@@ -156,16 +162,21 @@ class RunLog:
             attempt.stop,
             attempt.model,
             *_figures(attempt.usage, attempt.cost, attempt.latency_s),
-            self._redactor.text(attempt.error),
+            self._error(attempt.error),
         )
 
     def _check(self, check: CheckResult) -> dict[str, Any]:
         # A reason quotes the output.
-        reason = "" if self._store_io == "none" else self._clean(check.reason)
+        reason = "" if self.store_io == "none" else self._clean(check.reason)
         return {**check.model_dump(), "reason": reason}
 
+    def _error(self, text: str) -> str:
+        # Redacted before it is cut: a cut could leave a piece of a secret that no pattern knows any more.
+        clean = self._redactor.text(text)
+        return clean.partition(":")[0] if self.store_io == "none" else clean
+
     def _clean(self, value: Any) -> Any:
-        return value if self._store_io == "full" else self._redactor.value(value)
+        return value if self.store_io == "full" else self._redactor.value(value)
 
 
 def new_run_id() -> str:

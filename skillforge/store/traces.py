@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from skillforge.redact import Redactor
 from skillforge.store.database import immediate, utc_now
-from skillforge.store.runs import encode_json, rows_in
+from skillforge.store.runs import StoreIO, encode_json, rows_in
 from skillforge.trace import Trace
 
 if TYPE_CHECKING:
@@ -24,11 +24,15 @@ _SAID = ("task", "input", "output", "messages", "error")
 
 
 class TraceLog:
-    """Traces in one database. Skills are authored from them, so they are kept whatever ``store_io`` says of runs."""
+    """Traces in one database, redacted also where ``store_io`` is ``full``: skills are authored from them.
 
-    def __init__(self, db: Database, redactor: Redactor) -> None:
+    Under ``none`` nothing of a trace is stored, so what was solved has to be asked again.
+    """
+
+    def __init__(self, db: Database, redactor: Redactor, store_io: StoreIO = "redacted") -> None:
         self._db = db
         self._redactor = redactor
+        self._store_io = store_io
 
     def known(self, keys: Iterable[str]) -> dict[str, Trace]:
         """The solved traces among ``keys``; failed ones are left out, so that they are asked again."""
@@ -37,6 +41,8 @@ class TraceLog:
 
     def add(self, key: str, trace: Trace, teacher: str) -> None:
         """Store a trace. The first solved one of a key stays; a later one replaces a failed one."""
+        if self._store_io == "none":
+            return
         # Python values, not pydantic's JSON mode: that one refuses half surrogates, which models do send.
         body = trace.model_dump()
         # Figures and names stay: a token count that looks like a card number must stay a number.

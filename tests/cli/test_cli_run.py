@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +106,32 @@ def test_stdin_that_is_no_input_is_refused(cli: Cli, repo: Path, data: bytes) ->
     done = cli(*RUN, "-", stdin=data)
     assert (done.code, done.out) == (2, "")
     assert "  -> " in done.err
+
+
+def test_an_interrupted_run_says_so_and_ends_with_130(repo: Path) -> None:
+    script = repo / "right.yaml"
+    script.write_text(script.read_text() + "latency_ms: 60000\n")
+    log = repo / "skill-saved"
+    args = [sys.executable, "-W", "error", "-m", "skillforge", *RUN, "-i", "text=so happy"]
+    with (
+        log.open("w") as told,
+        subprocess.Popen(
+            args,
+            cwd=repo,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+            # a shell that started the tests in the background made this signal ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process,
+    ):
+        deadline = time.monotonic() + 30
+        while "saved as draft" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert log.read_text().endswith("\ninterrupted: no answer was kept\n")
 
 
 @pytest.mark.parametrize(

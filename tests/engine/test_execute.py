@@ -276,3 +276,22 @@ def test_an_executor_is_known_by_what_can_change_its_answers(tmp_path: Path):
     assert first.identity == PromptExecutor(Scripted.from_file(script)).identity
     script.write_text("default: b\n")
     assert first.identity != PromptExecutor(Scripted.from_file(script)).identity
+
+
+def test_a_recorded_answer_that_does_not_fit_is_wrong_and_not_an_infrastructure_error(triage, tmp_path):
+    skill = triage()
+    asked = {"role": "run", "task": digest(skill.task_sentence), "input": {"ticket": "x"}}
+    (tmp_path / "t.jsonl").write_text(json.dumps({"request": asked, "response": {"json": {"queue": "nowhere"}}}) + "\n")
+    run = execute(skill, Replay(tmp_path / "t.jsonl"), given={"ticket": "x"})
+    assert (run.status, len(run.attempts)) == ("failed", 1)
+    assert "nowhere" in run.reason
+
+
+def test_the_code_of_a_custom_check_is_part_of_the_identity():
+    student = Scripted(default=GOOD)
+    plain, yes, also_yes, no = (
+        PromptExecutor(student, custom_checks=checks).identity
+        for checks in ({}, {"c": lambda v, g: True}, {"c": lambda v, g: True}, {"c": lambda v, g: False})
+    )
+    assert yes == also_yes
+    assert len({plain, yes, no}) == 3

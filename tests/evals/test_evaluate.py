@@ -8,7 +8,7 @@ import pytest
 
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
-from skillforge.errors import InvalidInput, ProviderError, StoreError
+from skillforge.errors import InvalidInput, ProviderError, StoreError, UsageError
 from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.evaluate import Table, evaluate
 from skillforge.messages import Request
@@ -196,3 +196,19 @@ def test_samples_stand_in_the_order_of_the_cases_however_they_arrive(triage, tic
 def test_no_arms_and_no_cases_give_nothing(triage, journal):
     assert run([], [], journal) == {}
     assert set(map(len, run(arms_of(triage(), Scripted()), [], journal).values())) == {0}
+
+
+def test_equal_inputs_are_asked_once_and_answer_every_case(triage, tickets, journal):
+    student = Scripted(default=GOOD, name="s")
+    cases = tickets("a", "a", "b")
+    first = run(arms_of(triage(), student), cases, journal)
+    assert asked(student) == ["a", "a", "b", "b"], "bare and skill, each input once"
+    again = run(arms_of(triage(), student), cases, journal)
+    assert {name: list(found) for name, found in again.items()} == {name: list(found) for name, found in first.items()}
+    assert len(student.seen) == 4, "and an equal input is no reason to pay again"
+
+
+def test_two_students_of_one_name_are_refused(triage):
+    same = [PromptExecutor(Scripted(default=GOOD)), PromptExecutor(Scripted(default="x"))]
+    with pytest.raises(UsageError, match="two students have one name"):
+        build_arms(triage(), Decision(metric="/queue"), PromptExecutor(Scripted(name="t")), same)

@@ -236,3 +236,10 @@ def test_the_best_verdict_of_the_skill_arms_is_the_evals(triage):
     assert both.arm("b").name == "b"
     with pytest.raises(KeyError):
         both.arm("c")
+
+
+def test_a_teacher_that_is_never_right_proves_nothing(triage):
+    """Otherwise a student that is never right either would be "not worse"."""
+    said, reason = verdict(report(triage, answers(100, 0), answers(100, 0)))
+    assert said == "inconclusive"
+    assert "right on no case" in reason

@@ -8,10 +8,11 @@ import pytest
 
 from skillforge.canonical import digest
 from skillforge.case import Case
-from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
+from skillforge.errors import ProviderError, SecretFound, SkillFileError, StoreError, TeacherError, UsageError
 from skillforge.messages import Request
 from skillforge.providers.scripted import Scripted
 from skillforge.skillfile import read_skill
+from skillforge.store.registry import Registry
 
 TASK = "Route one ticket to billing or bug."
 TEACHER = "scripted:teacher"
@@ -140,6 +141,62 @@ def test_a_broken_file_that_stands_in_the_way_is_put_beside(repo, forge_at):
     Path(first.path).write_text("not: [a skill", "utf-8")
     create(forge_at(repo, providers={TEACHER: teacher()}))
     assert Path(first.path + ".old").read_text("utf-8") == "not: [a skill"
+
+
+def test_each_broken_file_is_kept_under_a_name_of_its_own(repo, forge_at):
+    first = create(forge_at(repo, providers={TEACHER: teacher()}))
+    for text in ("not: [one", "not: [two", "not: [three"):
+        Path(first.path).write_text(text, "utf-8")
+        create(forge_at(repo, providers={TEACHER: teacher()}))
+    kept = [Path(f"{first.path}.old{number}").read_text("utf-8") for number in ("", "2", "3")]
+    assert kept == ["not: [one", "not: [two", "not: [three"]
+
+
+@pytest.mark.parametrize("error", [StoreError("locked"), SecretFound("it holds one")])
+def test_a_valid_file_that_cannot_be_stored_now_stays_where_it_is(repo, forge_at, monkeypatch, error):
+    path = Path(create(forge_at(repo, providers={TEACHER: teacher()})).path)
+    by_hand = path.read_text("utf-8").replace("{{ ticket }}", "By hand: {{ ticket }}")
+    path.write_text(by_hand, "utf-8")
+
+    def busy(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Registry, "save", busy)
+    with pytest.raises(type(error)):
+        create(forge_at(repo, providers={TEACHER: teacher()}))
+    assert {file.name: file.read_text("utf-8") for file in path.parent.iterdir()} == {"skill.yaml": by_hand}
+
+
+@pytest.mark.parametrize("standing", [True, False])
+def test_a_draft_with_a_secret_of_the_environment_writes_and_overwrites_no_file(repo, forge_at, monkeypatch, standing):
+    file = repo / "skills" / "ticket-triage" / "skill.yaml"
+    if standing:
+        file.parent.mkdir(parents=True)
+        file.write_text("not: [a skill", "utf-8")
+    monkeypatch.setenv("DOOR_PASSWORD", "tulips in may")
+    strong = teacher({**BODY, "instructions": "Choose tulips in may."})
+    with pytest.raises(SecretFound, match="instructions"):
+        create(forge_at(repo, providers={TEACHER: strong}))
+    left = [path.read_text("utf-8") for path in (repo / "skills").rglob("*") if path.is_file()]
+    assert left == (["not: [a skill"] if standing else [])
+
+
+def test_the_caller_gets_the_skill_and_the_report_stays_small(repo, forge_at):
+    made = create(forge_at(repo, providers={TEACHER: teacher()}))
+    assert made.skill == read_skill(Path(made.path)).skill
+    assert "skill" not in made.model_dump()
+    assert "instructions" not in repr(made)
+
+
+def test_where_nothing_is_to_be_kept_create_asks_for_all_again(repo, forge_at, monkeypatch):
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "none")
+    bad = {**BODY, "prompt": "{{ tickt }}"}
+    with pytest.raises(TeacherError) as caught:
+        create(forge_at(repo, providers={TEACHER: teacher(bad, bad)}))
+    assert "asks for all of it" in caught.value.hint
+    strong = teacher()
+    assert create(forge_at(repo, providers={TEACHER: strong})).reused == 0
+    assert roles(strong).count("solve") == 4
 
 
 def test_a_teacher_that_goes_away_is_an_infrastructure_error_and_what_it_did_is_kept(repo, forge_at):

@@ -96,7 +96,10 @@ def test_a_report_holds_every_arm_on_the_unseen_cases(repo, skill_in, suite_in, 
     (evidence,) = forge.evidence(version)
     assert (evidence.verdict, evidence.student, evidence.teacher) == ("pass", STUDENT, "recorded")
     assert evidence.report["arms"][2]["quality"] == 1.0
-    assert sorted(forge.answers(version, STUDENT)) == sorted(f"c{n}" for n in range(40))
+    assert (evidence.split, evidence.cases, evidence.harness) == ("test", 40, report.harness)
+    assert evidence.student_identity == student().fingerprint()
+    assert evidence.teacher_identity.startswith("replay")
+    assert evidence.samples == {"teacher": {}, f"{STUDENT} + skill": {}}  # nothing lost, nothing gained
 
 
 def test_the_recorded_teacher_is_found_by_the_input_as_it_stands_in_the_suite(repo, skill_in, suite_in, forge_at):
@@ -136,6 +139,79 @@ def test_so_it_is_when_an_output_or_a_label_holds_a_secret(
     assert figures(resumed) == figures(fresh)
     if store_io != "full":
         assert canary.encode() not in stored_bytes(repo / ".skillforge")
+
+
+def test_an_output_that_redaction_changed_is_asked_again_where_everything_is_kept(
+    repo, skill_in, suite_in, forge_at, canary, monkeypatch
+):
+    def number(request: Request) -> str:
+        return str(request.key.input["ticket"].split()[1])
+
+    def leak(request: Request) -> Any:
+        asked = request.key.input["ticket"]
+        return {"queue": queue_of(asked), "quote": canary if number(request) in ("7", "17") else "x"}
+
+    skill_in(repo)
+    suite_in(repo, 20, text=canary, head="decision: {metric: fields, margin: 0.2}")
+    measure(forge_at(repo, providers={STUDENT: student(leak)}))
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "full")
+    again = student(leak)
+    full = measure(forge_at(repo, providers={STUDENT: again}))
+    assert sorted(map(number, again.seen)) == ["17", "17", "7", "7"]  # bare and skill
+    resumed = measure(forge_at(repo, providers={STUDENT: student(None)}))
+    assert resumed.reused == resumed.samples
+    assert figures(resumed) == figures(full)
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "redacted")
+    assert measure(forge_at(repo, providers={STUDENT: student(None)})).reused == full.samples
+
+
+def test_the_same_figures_of_another_teacher_model_or_part_are_new_evidence(repo, skill_in, suite_in, forge_at):
+    skill_in(repo)
+    suite_in(repo, 4)
+    teacher, other = (Scripted(default=right, name=name) for name in ("scripted:t", "scripted:u"))
+    providers = {STUDENT: student(right), "scripted:t": teacher, "scripted:u": other}
+    forge = forge_at(repo, providers=providers)
+
+    def kept() -> int:
+        return len(forge.evidence(forge.show("ticket-triage")))
+
+    for more, rows in (
+        ({"teacher": "scripted:t"}, 1),
+        ({"teacher": "scripted:t"}, 1),
+        ({"teacher": "scripted:u"}, 2),
+        ({"teacher": "scripted:u", "split": "all"}, 3),
+        ({"teacher": "scripted:u", "split": "all", "limit": 3}, 4),
+        ({"teacher": "scripted:u", "split": "all", "limit": 3}, 4),
+    ):
+        measure(forge, **more)
+        assert kept() == rows
+    newest = forge.evidence(forge.show("ticket-triage"))[0]
+    assert (newest.split, newest.cases, newest.teacher_identity) == ("all", 3, other.fingerprint())
+
+
+def test_lost_cases_show_the_right_answers_whatever_else_asked_the_same(repo, skill_in, suite_in, forge_at):
+    """A second suite has the same inputs under other ids, one of them an id of the first suite's; and the teacher is
+    the student.
+    """
+
+    def by_role(request: Request) -> Any:
+        ticket = request.key.input["ticket"]
+        return right(request) if request.key.role == "solve" else {"queue": "billing", "quote": ticket}
+
+    skill_in(repo)
+    path = suite_in(repo, 4)
+    forge = forge_at(repo, providers={STUDENT: student(by_role)})
+    measure(forge, teacher=STUDENT)
+    cases = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    renamed = [case | {"id": f"c{number + 2}"} for number, case in enumerate(cases[:4])]
+    path.with_suffix(".jsonl").write_text("".join(json.dumps(case) + "\n" for case in renamed))
+    measure(forge, teacher=STUDENT)
+    lost = forge.lost(forge.show("ticket-triage"))
+    assert [item.case for item in lost] == ["c3", "c5"]
+    for item, ticket in zip(lost, ("crash 1 ", "crash 3 "), strict=True):
+        assert item.input == {"ticket": ticket}
+        assert item.answer == {"queue": "billing", "quote": ticket}
+        assert item.teacher == item.expected == {"queue": "bug", "quote": "x"}
 
 
 def test_an_interrupted_eval_asks_only_for_the_rest(repo, skill_in, suite_in, forge_at):
@@ -217,7 +293,15 @@ def test_unlabelled_cases_are_left_out_where_others_have_labels(repo, skill_in, 
         ),
         (
             {"id": "odd", "input": {"ticket": "x"}, "expected": {"label": "bug"}},
-            "case odd: expected has nothing at /queue",
+            "case odd: expected does not fit the skill: label: not a field",
+        ),
+        (
+            {"id": "odd", "input": {"ticket": "x"}, "expected": {"queue": "sales"}},
+            "case odd: expected does not fit the skill: queue: 'sales' is not one of",
+        ),
+        (
+            {"id": "odd", "input": {"ticket": "x"}, "expected": {"quote": "x"}},
+            "case odd: expected does not fit the skill: nothing at /queue, which the metric compares",
         ),
     ],
 )

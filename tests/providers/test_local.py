@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from skillforge.errors import ContextOverflow, MissingPackage, NotFound, ProviderError, ProviderTimeout
@@ -169,6 +170,58 @@ def test_calls_at_once_are_all_answered_as_if_alone(local, asking):
 
     anyio.run(main)
     assert texts == [alone] * 3
+
+
+def test_waiting_for_a_turn_takes_no_time_limit_and_no_thread(local, asking):
+    ask(local, asking(max_output_tokens=1))  # loaded
+    answered: list[int | None] = []
+    ended: list[str] = []
+
+    async def hog() -> None:
+        with pytest.raises(ProviderTimeout):
+            await local.complete(asking(LONG, max_output_tokens=4000, timeout_s=2))
+        ended.append("hog")
+
+    async def queued() -> None:
+        done = await local.complete(asking("hi", max_output_tokens=1, timeout_s=2))
+        answered.append(done.usage.output_tokens)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(hog)
+            await anyio.sleep(0.1)
+            for _ in range(4):
+                group.start_soon(queued)
+            await anyio.sleep(0.3)
+            assert anyio.to_thread.current_default_thread_limiter().borrowed_tokens == 1
+            assert (answered, ended) == ([], [])
+
+    anyio.run(main)
+    assert answered == [1] * 4
+
+
+def test_a_call_cancelled_while_it_waits_leaves_the_others_alone(local, asking):
+    ask(local, asking(max_output_tokens=1))  # loaded
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(hog)
+            await anyio.sleep(0.1)
+            with anyio.move_on_after(0.2) as scope:
+                await local.complete(asking("hi", max_output_tokens=1))
+            assert scope.cancelled_caught
+            assert not ended
+
+    ended: list[bool] = []
+
+    async def hog() -> None:
+        with pytest.raises(ProviderTimeout):
+            await local.complete(asking(LONG, max_output_tokens=4000, timeout_s=2))
+        ended.append(True)
+
+    anyio.run(main)
+    assert ended == [True]
+    assert ask(local, asking("hi", max_output_tokens=1)).usage.output_tokens == 1
 
 
 def test_a_second_model_works_beside_the_first_and_a_closed_one_loads_again(local, weights, asking):

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from skillforge.errors import StoreError
 from skillforge.store import migrations
-from skillforge.store.database import immediate, open_database, rows
+from skillforge.store.database import immediate, open_database, rows, store_errors
 from skillforge.store.migrations import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, missing_triggers
 
 if TYPE_CHECKING:
@@ -193,6 +193,13 @@ def test_a_long_lock_is_a_store_error_that_says_to_wait(path: Path, opened: Open
     with immediate(holder), pytest.raises(StoreError, match="is locked") as caught, immediate(waiter):
         pass
     assert "wait" in caught.value.hint
+
+
+def test_any_other_error_of_sqlite_hints_at_what_can_be_done(path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be used") as caught, store_errors(path):
+        raise sqlite3.DatabaseError("something new")
+    assert "restore it from a backup" in caught.value.hint
+    assert "skillforge " not in caught.value.hint
 
 
 def test_a_full_disk_rolls_back_and_says_so(db: Database) -> None:

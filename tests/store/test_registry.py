@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from skillforge.errors import NotFound, SecretFound, StoreError, UsageError
+from skillforge.redact import Redactor
 from skillforge.skill import Skill
 from skillforge.store.database import immediate, rows
 from skillforge.store.registry import Registry, SavedVersion
@@ -168,6 +169,23 @@ def test_a_secret_in_the_source_or_the_provenance_is_refused_too(
         registry.save(make_skill(), provenance={"call": canary})
     for file in path.parent.iterdir():
         assert canary.encode() not in file.read_bytes()
+
+
+def test_a_secret_of_the_environment_is_refused_with_its_field_before_and_at_saving(
+    db: Database, make_skill: MakeSkill
+) -> None:
+    registry = Registry(db, Redactor({"DOOR_PASSWORD": "tulips in may"}))
+    skill = make_skill(instructions="say tulips in may")
+    for refused in (registry.refuse_secrets, registry.save):
+        with pytest.raises(SecretFound, match=r"^instructions holds") as caught:
+            refused(skill)
+        assert "tulips" not in str(caught.value) + caught.value.hint
+    with pytest.raises(SecretFound, match=r"^the source file"):
+        registry.save(make_skill(), source=b"# tulips in may")
+    with pytest.raises(SecretFound, match=r"^provenance\.note"):
+        registry.refuse_secrets(make_skill(), provenance={"note": "tulips in may"})
+    registry.refuse_secrets(make_skill())
+    assert rows(db, "SELECT * FROM skills") == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), 2**60, "\ud800", {"a": float("inf")}])

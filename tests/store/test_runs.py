@@ -135,6 +135,18 @@ def test_store_io_none_keeps_figures_and_nothing_that_was_said(
     assert log.get(failed).run.reason == "the server said 500"
 
 
+def test_store_io_none_keeps_of_an_error_what_stands_before_the_colon(
+    db: Database, redactor: Redactor, make_run: MakeRun
+) -> None:
+    message = 'replay:x has no answer for a request with input {"ticket": "I was charged"}'
+    run = make_run(status="error", reason=message, attempts=(Attempt(kind="student", error=message),))
+    read = RunLog(db, redactor, "none").add(run, source="run")
+    stored = RunLog(db, redactor).get(read).run
+    assert (stored.reason, stored.attempts[0].error) == ("replay", "replay")
+    kept = RunLog(db, redactor).get(RunLog(db, redactor).add(run, source="run")).run
+    assert kept.reason == kept.attempts[0].error == message
+
+
 def test_store_io_full_keeps_inputs_and_outputs_but_no_secret_in_errors(
     db: Database, redactor: Redactor, canary: str
 ) -> None:

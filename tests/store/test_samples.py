@@ -82,6 +82,26 @@ def test_samples_keep_their_output_where_nothing_else_is_kept(
     assert (run.input, run.attempts[0].text, run.status) == ({}, "", "failed")
 
 
+def test_where_all_is_kept_an_output_that_redaction_changed_is_asked_again_and_replaced(
+    db: Database, redactor: Redactor, make_run: MakeRun, canary: str
+) -> None:
+    redacted, full = (SampleLog(db, RunLog(db, redactor, mode)) for mode in ("redacted", "full"))
+    redacted.add(sample(make_run, "changed", output=canary))
+    redacted.add(sample(make_run, "same", output="x"))
+    assert set(redacted.known(["changed", "same"])) == {"changed", "same"}
+    assert set(full.known(["changed", "same"])) == {"same"}
+    assert canary not in full.stored(["changed"])["changed"].run.output
+    full.add(sample(make_run, "changed", status="error"))
+    redacted.add(sample(make_run, "changed", output=f"again {canary}"))
+    assert not full.stored(["changed"])["changed"].run.output.startswith("again")  # neither replaces it
+    full.add(sample(make_run, "changed", output=canary))
+    assert full.known(["changed"])["changed"].run.output == canary
+    redacted.add(sample(make_run, "changed", output=f"again {canary}"))
+    assert redacted.known(["changed"])["changed"].run.output == canary  # what is whole serves everywhere and stays
+    kept = {row["key"]: row["kept"] for row in rows(db, "SELECT key, kept FROM samples")}
+    assert kept == {"changed": "full", "same": "full"}
+
+
 WRITES = """
     import sys
     from pathlib import Path

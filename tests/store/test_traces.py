@@ -64,3 +64,10 @@ def test_a_token_count_that_looks_like_a_card_number_stays_a_number(traces: Trac
     given = trace().model_copy(update={"usage": Usage(input_tokens=4111111111111111)})
     traces.add("k", given, "t")
     assert traces.known(["k"])["k"] == given
+
+
+def test_nothing_of_a_trace_is_kept_where_nothing_is_to_be_kept(db: Database, redactor: Redactor) -> None:
+    traces = TraceLog(db, redactor, "none")
+    traces.add("k", trace(), "t")
+    assert traces.known(["k"]) == {}
+    assert list(db["traces"].rows) == []

@@ -32,7 +32,7 @@ lint: .venv/.dev
 	@$(PY) -m pytest tests/test_layers.py
 
 bench: .venv/.dev weights
-	@for script in bench/*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
+	@for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
 
 clean:
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skillforge-demo

@@ -3,7 +3,7 @@
     SKILLFORGE_DATA=/path/to/data python bench/clinc150.py [--cases 150]
 
 The data set is read where it lies and never copied. ``clinc150_teacher.json`` holds a strong model's answers by message
-id, made from the messages alone; they become a recording in a temporary folder, ``Forge.create`` makes the skill from
+id, made from the messages; they become a recording in a temporary folder, ``Forge.create`` makes the skill from
 the train messages, ``Forge.eval`` measures it on the test messages against the data set's own labels.
 """
 

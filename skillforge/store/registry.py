@@ -177,7 +177,7 @@ class Registry:
         except ValueError as exc:
             raise StoreError(
                 f"{database_path(self._db)}: {row['skill']}@{row['version']} is damaged: {exc}",
-                hint="run `skillforge verify`; save the skill again from its file into a new registry",
+                hint="restore the registry from a backup, or save the skill again from its file into a new registry",
             ) from exc
         return SkillVersion(
             name=row["skill"],

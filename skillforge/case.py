@@ -22,9 +22,6 @@ class Case(Value):
     split: Split | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
-    def input_digest(self) -> str:
-        return digest(self.input)
-
 
 class Decision(Value):
     """The rule, declared before anything runs.

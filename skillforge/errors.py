@@ -100,7 +100,6 @@ class ProviderError(SkillforgeError):
     """A model could not answer. Counted apart in evals, never scored as a wrong answer."""
 
     exit_code = 4
-    retryable = False
 
 
 class ContextOverflow(ProviderError):
@@ -109,8 +108,6 @@ class ContextOverflow(ProviderError):
 
 class ProviderTimeout(ProviderError):
     """The model gave no answer in time."""
-
-    retryable = True
 
 
 class UnknownRequest(ProviderError):

@@ -99,22 +99,8 @@ def write_skill(skill: Skill, folder: Path) -> Path:
     return target
 
 
-_FILE_ORDER = (
-    "schema",
-    "name",
-    "description",
-    "license",
-    "metadata",
-    "task",
-    "input",
-    "output",
-    "instructions",
-    "prompt",
-    "examples",
-    "checks",
-    "limits",
-    "suite",
-)
+# The order of the model is the order of the file.
+_FILE_ORDER = tuple(info.alias or name for name, info in Skill.model_fields.items())
 
 
 def _validate(body: Any, where: Where | None) -> tuple[Skill | None, list[Problem]]:

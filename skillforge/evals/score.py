@@ -33,7 +33,10 @@ def field_scores(expected: Any, output: Any) -> dict[str, float]:
 
 
 def same(left: Any, right: Any) -> bool:
-    """JSON equality: ``1`` equals ``1.0``, never ``true``; key order does not matter."""
+    """JSON equality: ``1`` equals ``1.0``, never ``true``; key order does not matter.
+
+    Stricter than the check ``equals``: what JSON cannot carry exactly (2**60, half a surrogate) equals nothing here.
+    """
     try:
         return canonical_json(left) == canonical_json(right)
     except ValueError:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from skillforge.config import StoreIO
 from skillforge.errors import NotFound
 from skillforge.messages import Cost, Usage
 from skillforge.redact import Redactor
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from sqlite_utils import Database
 
-StoreIO = Literal["none", "redacted", "full"]
 Source = Literal["run", "eval", "create"]
 
 CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit of 999

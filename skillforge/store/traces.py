@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from skillforge.config import StoreIO
 from skillforge.redact import Redactor
 from skillforge.store.database import immediate, utc_now
-from skillforge.store.runs import StoreIO, encode_json, rows_in
+from skillforge.store.runs import encode_json, rows_in
 from skillforge.trace import Trace
 
 if TYPE_CHECKING:

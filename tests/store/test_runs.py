@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
+from skillforge.config import StoreIO
 from skillforge.errors import NotFound, StoreError
 from skillforge.messages import Usage
 from skillforge.redact import Redactor
 from skillforge.run import Attempt, CheckResult, Run
 from skillforge.sample import Sample
 from skillforge.store.database import rows
-from skillforge.store.runs import RunLog, StoreIO, new_run_id
+from skillforge.store.runs import RunLog, new_run_id
 from skillforge.store.samples import SampleLog
 from skillforge.store.traces import TraceLog
 from skillforge.trace import Trace

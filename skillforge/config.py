@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from skillforge.endpoints import RESERVED, Endpoint, ModelOptions
 from skillforge.errors import Problem, SkillFileError, UsageError
 from skillforge.messages import Value
 from skillforge.suggest import did_you_mean
@@ -25,12 +27,24 @@ class Settings(Value):
     """What ``skillforge.toml`` may say.
 
     ``student`` and ``teacher`` are the models used when none is named. ``store_io`` is how much of inputs and outputs
-    the registry keeps: nothing, with secrets taken out (the default), or everything.
+    the registry keeps: nothing, with secrets taken out (the default), or everything. ``endpoints`` are servers by the
+    name that goes before the colon (``[endpoints.ollama]`` gives ``ollama:qwen3:8b``); ``models`` are options by the
+    whole name of a model.
     """
 
     student: str = ""
     teacher: str = ""
     store_io: StoreIO = "redacted"
+    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
+    models: dict[str, ModelOptions] = Field(default_factory=dict)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _free_names(cls, endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
+        for name in endpoints:
+            if name in RESERVED or not re.fullmatch(r"[a-z0-9]+([._-][a-z0-9]+)*", name):
+                raise ValueError(f"{name!r} cannot be an endpoint's name: small letters, digits, no provider of ours")
+        return endpoints
 
 
 def find_root(start: Path) -> Path | None:

@@ -12,8 +12,16 @@
     │   └── StoreError              the registry cannot be opened, read or written
     ├── ProviderError               a model could not answer (exit 4)
     │   ├── ContextOverflow         the request is longer than the model's context
-    │   ├── ProviderTimeout         no answer in time
-    │   └── UnknownRequest          a replayed recording has no such request
+    │   ├── UnknownRequest          a replayed recording has no such request
+    │   ├── RequestRejected         the provider refuses this request as it is: asking again gives the same
+    │   ├── RetryableError          asking again may help
+    │   │   ├── RateLimited         too many requests
+    │   │   ├── ServerFailure       5xx, a lost connection, an answer cut off or garbled on its way
+    │   │   └── ProviderTimeout     no answer in time
+    │   └── Halt                    no further call makes sense: the whole command stops
+    │       ├── KeyRejected         the key is wrong, has no rights or no money
+    │       ├── ProviderStopped     the same error again and again
+    │       └── BudgetReached       the next call could cost more than the budget holds
     └── TeacherError                the teacher's draft stayed wrong after one repair (exit 1)
 
 ``hint`` says how to mend it; ``exit_code`` is what the command line returns.
@@ -97,21 +105,76 @@ class StoreError(UsageError):
 
 
 class ProviderError(SkillforgeError):
-    """A model could not answer. Counted apart in evals, never scored as a wrong answer."""
+    """A model could not answer. Counted apart in evals, never scored as a wrong answer.
+
+    ``maybe_billed``: the provider may charge for the call all the same (it was cut off, or timed out). ``calls``: how
+    many requests reached for the provider before this was given up.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", maybe_billed: bool = False, calls: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.maybe_billed = maybe_billed
+        self.calls = calls
 
 
 class ContextOverflow(ProviderError):
     """The request is longer than the model's context window."""
 
 
-class ProviderTimeout(ProviderError):
+class UnknownRequest(ProviderError):
+    """A recording has no answer for this request; the message names its nearest neighbour."""
+
+
+class RequestRejected(ProviderError):
+    """The provider refuses this request as it is (400, 404, 413, 422): asking again gives the same."""
+
+
+class RetryableError(ProviderError):
+    """Asking again may help. ``retry_after_s`` is how many seconds the server asks to wait, ``None`` if it does not
+    say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        maybe_billed: bool = False,
+        calls: int = 1,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, maybe_billed=maybe_billed, calls=calls)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimited(RetryableError):
+    """Too many requests, or too many tokens, for now (429)."""
+
+
+class ServerFailure(RetryableError):
+    """The provider failed: 5xx, overloaded, a lost connection, an answer cut off or garbled on its way."""
+
+
+class ProviderTimeout(RetryableError):
     """The model gave no answer in time."""
 
 
-class UnknownRequest(ProviderError):
-    """A recording has no answer for this request; the message names its nearest neighbour."""
+class Halt(ProviderError):
+    """No further call makes sense: the whole command stops, and what is done is kept."""
+
+
+class KeyRejected(Halt):
+    """The provider refuses the key: wrong, without the right, or without money (401, 402, 403)."""
+
+
+class ProviderStopped(Halt):
+    """A provider gave the same error again and again."""
+
+
+class BudgetReached(Halt):
+    """The next call could cost more than the budget has left."""
 
 
 class TeacherError(SkillforgeError):

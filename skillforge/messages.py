@@ -44,7 +44,19 @@ class ToolResult(Value):
     is_error: bool = False
 
 
-Part = Annotated[Text | Media | ToolCall | ToolResult, Field(discriminator="type")]
+class Reasoning(Value):
+    """What a model thought before it answered, in its provider's own form (often encrypted).
+
+    It is handed back unchanged in the same conversation, where providers ask for it, and means nothing elsewhere.
+    ``kind`` is the wire it came over (``anthropic``, ``openai-responses``).
+    """
+
+    type: Literal["reasoning"] = "reasoning"
+    kind: str
+    data: dict[str, Any]
+
+
+Part = Annotated[Text | Media | ToolCall | ToolResult | Reasoning, Field(discriminator="type")]
 
 
 class Message(Value):
@@ -91,7 +103,8 @@ class Request(Value):
     """One model call. Unset optional fields leave the provider's own default.
 
     ``output_schema`` asks for one JSON object of that schema, in the provider's own way; the answer is validated by the
-    caller whatever the provider promised. ``timeout_s`` bounds the whole call in seconds.
+    caller whatever the provider promised. ``fixed`` is how many leading messages are the same for every input:
+    providers are told to cache them. ``timeout_s`` bounds one try in seconds.
     """
 
     messages: tuple[Message, ...]
@@ -101,22 +114,32 @@ class Request(Value):
     max_output_tokens: int = 1024
     temperature: float | None = None
     logprobs: bool = False
+    fixed: int = 0
     timeout_s: float = 600.0
 
 
 class Usage(Value):
-    """Tokens of one call. ``None`` is unknown, never zero. ``input_tokens`` counts everything sent, cached or not."""
+    """Tokens of one call. ``None`` is unknown, never zero.
+
+    ``input_tokens`` counts everything sent; of these, ``cached_tokens`` were read from the provider's prompt cache and
+    ``written_tokens`` were written to it. ``output_tokens`` counts everything generated; of these,
+    ``reasoning_tokens`` were thought and not shown.
+    """
 
     input_tokens: int | None = None
     cached_tokens: int | None = None
+    written_tokens: int | None = None
     output_tokens: int | None = None
+    reasoning_tokens: int | None = None
     estimated: bool = False
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             input_tokens=_plus(self.input_tokens, other.input_tokens),
             cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
+            written_tokens=_plus(self.written_tokens, other.written_tokens),
             output_tokens=_plus(self.output_tokens, other.output_tokens),
+            reasoning_tokens=_plus(self.reasoning_tokens, other.reasoning_tokens),
             estimated=self.estimated or other.estimated,
         )
 
@@ -142,7 +165,10 @@ class TokenLogprob(Value):
 
 
 class Completion(Value):
-    """A model's answer. ``model`` is what the provider resolved; ``latency_s`` is seconds, ``None`` if unknown."""
+    """A model's answer. ``model`` is what the provider resolved; ``latency_s`` is seconds, ``None`` if unknown.
+
+    ``calls`` is how many requests it took, those that were refused or failed included.
+    """
 
     message: Message
     stop: StopReason
@@ -151,6 +177,7 @@ class Completion(Value):
     cost: Cost = Cost()
     latency_s: float | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    calls: int = 1
 
     @property
     def text(self) -> str:

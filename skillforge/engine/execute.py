@@ -13,13 +13,14 @@ from typing import Any, Protocol
 from skillforge.canonical import digest
 from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
-from skillforge.engine.frame import build_request, complete_input, estimate_tokens, repair_request
+from skillforge.engine.frame import build_request, complete_input, repair_request
 from skillforge.engine.parse import parse_output
 from skillforge.errors import ContextOverflow, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
 from skillforge.run import Attempt, AttemptKind, CheckResult, Run
 from skillforge.skill import Skill
+from skillforge.tokens import estimate_tokens
 
 
 class Executor(Protocol):

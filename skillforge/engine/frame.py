@@ -67,16 +67,19 @@ def build_request(skill: Skill, values: Mapping[str, Any], *, role: str, exclude
     """The request that runs ``skill`` on a completed input: system, example turns, user."""
     frame = TEXT_FRAME if skill.output == "text" else JSON_FRAME
     messages = [Message.of("system", f"{skill.instructions.strip()}\n{frame}")]
+    same_for_all = skill.examples.select != "nearest" and not exclude_same
     template = compiled(skill).template
     for example in chosen_examples(skill, values, exclude_same=exclude_same):
         messages.append(Message.of("user", template.render(complete_input(skill, example.input)).strip()))
         messages.append(Message.of("assistant", output_text(skill, example.output)))
+    fixed = len(messages) if same_for_all else 1
     messages.append(Message.of("user", template.render(values).strip()))
     return Request(
         messages=tuple(messages),
         key=RequestKey(role=role, task=skill.task_sentence, input=dict(values)),
         output_schema=skill.output_schema(),
         max_output_tokens=skill.limits.output_tokens,
+        fixed=fixed,
     )
 
 
@@ -105,8 +108,3 @@ def output_text(skill: Skill, output: Any) -> str:
     if skill.output == "text":
         return str(output)
     return compact({name: output[name] for name in skill.output if name in output})
-
-
-def estimate_tokens(request: Request) -> int:
-    """About four characters a token: no tokenizer is loaded for a limit that only has to catch runaway inputs."""
-    return sum(len(message.text) for message in request.messages) // 4 + 1

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from skillforge.checks import run_checks
 from skillforge.engine.compiled import compiled
 from skillforge.engine.execute import PromptExecutor
-from skillforge.engine.frame import build_request, complete_input, estimate_tokens
+from skillforge.engine.frame import build_request, complete_input
 from skillforge.engine.pool import for_each
 from skillforge.errors import InvalidInput
 from skillforge.providers.base import Provider
 from skillforge.run import Run
 from skillforge.skill import Skill
+from skillforge.tokens import estimate_tokens
 from skillforge.trace import Trace
 
 SHOWN = 10  # problems told to the author: more of the same kind teaches nothing

@@ -31,6 +31,7 @@ def solve_request(task: str, given: dict[str, Any]) -> Request:
         messages=(Message.of("system", f"{task}\n{SOLVE_FRAME}"), Message.of("user", lines)),
         key=RequestKey(role=SOLVE_ROLE, task=task, input=given),
         max_output_tokens=SOLVE_TOKENS,
+        fixed=1,
     )
 
 

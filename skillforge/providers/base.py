@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from skillforge.messages import Completion, Request
+from skillforge.messages import Completion, Cost, Request, Usage
 
 
 class Provider(Protocol):
@@ -21,6 +21,10 @@ class Provider(Protocol):
 
     def fingerprint(self) -> str:
         """Names all that can change the answer to one request: stored answers are reused only under the same one."""
+        ...
+
+    def price(self, usage: Usage) -> Cost:
+        """What one call with this usage costs; ``Cost(usd=None)`` where no price is known."""
         ...
 
     async def complete(self, request: Request) -> Completion:

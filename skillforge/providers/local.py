@@ -24,7 +24,7 @@ import anyio.to_thread
 from anyio.lowlevel import RunVar
 
 from skillforge.errors import MissingPackage, ProviderError, ProviderTimeout
-from skillforge.messages import Completion, Cost, Request
+from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.chat_format import SCHEMA_HINT, completion_of, request_body
 from skillforge.providers.models_cache import CATALOG, file_sha256
 
@@ -68,6 +68,9 @@ class Local:
             weights = f"{self._path.stem} {about.st_size} {about.st_mtime_ns}"
         how = "deterministic" if self._deterministic else "sampled"
         return f"local {weights} {how} n_ctx={self._n_ctx} xllamacpp={_runtime_version()}"
+
+    def price(self, usage: Usage) -> Cost:
+        return _COST
 
     async def complete(self, request: Request) -> Completion:
         """Raises ``MissingPackage``, ``ContextOverflow``, ``ProviderTimeout`` or ``ProviderError``.

@@ -15,7 +15,7 @@ from skillforge.canonical import compact
 from skillforge.errors import NotFound, Problem, ProviderError, SkillFileError, UnknownRequest
 from skillforge.fields import validation_problems
 from skillforge.jsonl import read_jsonl
-from skillforge.messages import Completion, Request
+from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.recording import CallKey, RecordedLine, RecordedRequest
 
 _COMPARED_CHARACTERS = 2_000  # of an input, when looking for the nearest recorded one
@@ -45,6 +45,9 @@ class Replay:
 
     def fingerprint(self) -> str:
         return f"replay {self._read().sha256}"
+
+    def price(self, usage: Usage) -> Cost:
+        return Cost(usd=0.0, basis="a recording costs nothing")
 
     async def complete(self, request: Request) -> Completion:
         recording = self._recording

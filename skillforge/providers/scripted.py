@@ -112,6 +112,9 @@ class Scripted:
     def fingerprint(self) -> str:
         return self._fingerprint
 
+    def price(self, usage: Usage) -> Cost:
+        return Cost(usd=0.0, basis="a script costs nothing")
+
     async def complete(self, request: Request) -> Completion:
         self.seen.append(request)
         number = len(self.seen)
@@ -157,7 +160,7 @@ class Scripted:
                 output_tokens=len(text) // _CHARACTERS_PER_TOKEN,
                 estimated=True,
             ),
-            cost=Cost(usd=0.0, basis="a script costs nothing"),
+            cost=self.price(Usage()),
             latency_s=self._latency_s,
         )
 

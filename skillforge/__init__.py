@@ -8,10 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from skillforge.version import __version__
+
 if TYPE_CHECKING:
     from skillforge.case import Case as Case
     from skillforge.case import Decision as Decision
     from skillforge.case import Suite as Suite
+    from skillforge.errors import BudgetReached as BudgetReached
+    from skillforge.errors import Halt as Halt
     from skillforge.errors import InvalidInput as InvalidInput
     from skillforge.errors import NotFound as NotFound
     from skillforge.errors import ProviderError as ProviderError
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
     from skillforge.errors import UsageError as UsageError
     from skillforge.evals.report import EvalReport as EvalReport
     from skillforge.forge.create import Created as Created
+    from skillforge.forge.doctor import Diagnosis as Diagnosis
+    from skillforge.forge.estimate import Estimate as Estimate
     from skillforge.forge.forge import BoundSkill as BoundSkill
     from skillforge.forge.forge import Forge as Forge
+    from skillforge.forge.session import Terms as Terms
     from skillforge.providers.replay import Replay as Replay
     from skillforge.providers.scripted import Scripted as Scripted
     from skillforge.run import Attempt as Attempt
@@ -33,19 +40,21 @@ if TYPE_CHECKING:
     from skillforge.skill import Skill as Skill
     from skillforge.trace import Trace as Trace
 
-__version__ = "0.1.0"
-
 _WHERE = {
     "Attempt": "run",
     "BoundSkill": "forge.forge",
+    "BudgetReached": "errors",
     "Case": "case",
     "Check": "skill",
     "CheckResult": "run",
     "Created": "forge.create",
     "Decision": "case",
+    "Diagnosis": "forge.doctor",
+    "Estimate": "forge.estimate",
     "EvalReport": "evals.report",
     "Example": "skill",
     "Forge": "forge.forge",
+    "Halt": "errors",
     "InvalidInput": "errors",
     "NotFound": "errors",
     "ProviderError": "errors",
@@ -57,6 +66,7 @@ _WHERE = {
     "SkillforgeError": "errors",
     "Suite": "case",
     "TeacherError": "errors",
+    "Terms": "forge.session",
     "Trace": "trace",
     "UsageError": "errors",
 }

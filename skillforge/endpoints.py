@@ -19,10 +19,10 @@ RESERVED = frozenset({"anthropic", "openai", "local", "scripted", "replay", "enc
 class Price(Value):
     """US dollars per million tokens. What a cached or a written input token costs is ``input`` where it is not said."""
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    cached: float | None = Field(default=None, ge=0)
-    written: float | None = Field(default=None, ge=0)
+    input: float = Field(ge=0, le=1_000_000)
+    output: float = Field(ge=0, le=1_000_000)
+    cached: float | None = Field(default=None, ge=0, le=1_000_000)
+    written: float | None = Field(default=None, ge=0, le=1_000_000)
 
 
 class ModelOptions(Value):

@@ -107,28 +107,35 @@ class StoreError(UsageError):
 class ProviderError(SkillforgeError):
     """A model could not answer. Counted apart in evals, never scored as a wrong answer.
 
-    ``maybe_billed``: the provider may charge for the call all the same (it was cut off, or timed out). ``calls``: how
-    many requests reached for the provider before this was given up.
+    ``maybe_billed``: the provider may charge for the call all the same (it was cut off, it timed out, nothing is known
+    about it); a refusal costs nothing. ``calls``: how many requests reached for the provider before this was given up.
     """
 
     exit_code = 4
+    refusal = False  # the provider turned the request down before doing any work
 
-    def __init__(self, message: str, *, hint: str = "", maybe_billed: bool = False, calls: int = 1) -> None:
+    def __init__(self, message: str, *, hint: str = "", maybe_billed: bool | None = None, calls: int = 1) -> None:
         super().__init__(message, hint=hint)
-        self.maybe_billed = maybe_billed
+        self.maybe_billed = not self.refusal if maybe_billed is None else maybe_billed
         self.calls = calls
 
 
 class ContextOverflow(ProviderError):
     """The request is longer than the model's context window."""
 
+    refusal = True
+
 
 class UnknownRequest(ProviderError):
     """A recording has no answer for this request; the message names its nearest neighbour."""
 
+    refusal = True
+
 
 class RequestRejected(ProviderError):
     """The provider refuses this request as it is (400, 404, 413, 422): asking again gives the same."""
+
+    refusal = True
 
 
 class RetryableError(ProviderError):
@@ -141,7 +148,7 @@ class RetryableError(ProviderError):
         message: str,
         *,
         hint: str = "",
-        maybe_billed: bool = False,
+        maybe_billed: bool | None = None,
         calls: int = 1,
         retry_after_s: float | None = None,
     ) -> None:
@@ -151,6 +158,8 @@ class RetryableError(ProviderError):
 
 class RateLimited(RetryableError):
     """Too many requests, or too many tokens, for now (429)."""
+
+    refusal = True
 
 
 class ServerFailure(RetryableError):
@@ -163,6 +172,8 @@ class ProviderTimeout(RetryableError):
 
 class Halt(ProviderError):
     """No further call makes sense: the whole command stops, and what is done is kept."""
+
+    refusal = True
 
 
 class KeyRejected(Halt):

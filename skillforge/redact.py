@@ -1,13 +1,15 @@
 """Secrets out of texts and JSON values before they are stored; and which kinds a text holds, for lint.
 
-Three layers: the exact values of the environment's secrets, the patterns of ``skillforge.secretpatterns``, and a mask
-of the caller's own (for personal data). A secret becomes ``[redacted:<kind>]``.
+Three layers: the exact values of known secrets (the environment's, and those learned later), the patterns of
+``skillforge.secretpatterns``, and a mask of the caller's own (for personal data). A secret becomes
+``[redacted:<kind>]``.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -41,8 +43,21 @@ class Redactor:
 
     def __init__(self, env: Mapping[str, str] | None = None, mask: Callable[[str], str] | None = None) -> None:
         forms = {form for value in _env_secrets(env or {}) for form in _forms(value)}
-        self._exact = tuple(sorted(forms, key=lambda form: (-len(form), form)))
+        self._exact = _longest_first(forms)
         self._mask = mask
+        self._learning = threading.Lock()
+
+    def learn(self, value: str) -> None:
+        """Take ``value`` out from now on, wherever the environment's secrets are taken out; any thread may call this.
+
+        For what is known to be a secret, such as a stored key: it may be a common word or look like a path. What is
+        shorter than 8 characters is not learned: it would be found in ordinary words.
+        """
+        value = value.strip()
+        if len(value) < _MIN_LENGTH or _in_a_marker(value):
+            return
+        with self._learning:
+            self._exact = _longest_first({*self._exact, *_forms(value)})  # one new tuple: a reader sees all or nothing
 
     def text(self, text: str) -> str:
         """The text without secrets."""
@@ -155,8 +170,17 @@ def _env_secrets(env: Mapping[str, str]) -> Iterator[str]:
         count = value.isdigit() and "TOKENS" in name.upper()  # MAX_TOKENS is a number of tokens
         if len(value) < _MIN_LENGTH or count or not _SECRET_NAME.search(name):
             continue
-        if not (_COMMON.fullmatch(value) or _PATH.match(value) or any(value in marker for marker in _MARKERS)):
+        if not (_COMMON.fullmatch(value) or _PATH.match(value) or _in_a_marker(value)):
             yield value
+
+
+def _in_a_marker(value: str) -> bool:
+    """What is put in for a secret holds ``value``: taking it out would never end."""
+    return any(value in marker for marker in _MARKERS)
+
+
+def _longest_first(forms: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
 def _forms(value: str) -> Iterator[str]:

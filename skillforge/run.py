@@ -27,7 +27,10 @@ class CheckResult(Value):
 
 
 class Attempt(Value):
-    """One model call of a run: the first one (``student``) or its repair."""
+    """One model call of a run: the first one (``student``) or its repair.
+
+    ``calls`` is how many requests reached for the provider before this answer or error stood, retries included.
+    """
 
     kind: AttemptKind
     text: str = ""
@@ -38,6 +41,7 @@ class Attempt(Value):
     cost: Cost = Cost()
     latency_s: float | None = None
     error: str = ""
+    calls: int = 1
 
 
 class Run(Value):

@@ -11,6 +11,7 @@ class Trace(Value):
     """One solved input: the turns that led to ``output``, and what they cost.
 
     ``case_id`` is the id of the input (and of the example made from it). ``error`` is set when it was not solved.
+    ``calls`` is how many requests it took, retries included.
     """
 
     case_id: str
@@ -23,3 +24,4 @@ class Trace(Value):
     cost: Cost = Cost()
     latency_s: float | None = None
     error: str = ""
+    calls: int = 1

@@ -100,6 +100,11 @@ def _own_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # SKILLFORGE_CACHE stays: the weights of the `model` tests were pulled before pytest started
     for name in [name for name in os.environ if name.startswith("SKILLFORGE_") and name != "SKILLFORGE_CACHE"]:
         monkeypatch.delenv(name)
+    # no test may find the keys or the servers of whoever runs it
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SKILLFORGE_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.chdir(tmp_path)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 import time
 import uuid
 from typing import Any
@@ -270,6 +272,69 @@ def test_holding_a_secret_means_a_whole_one() -> None:
     assert redactor.holds_secret("x swordfish-and-more y")
     assert redactor.holds_secret(SECRETS["github"])
     assert not redactor.holds_secret("a swordfish")
+
+
+def test_a_learned_secret_is_taken_out_from_then_on() -> None:
+    redactor = Redactor({"A_KEY": "swordfish"})
+    assert redactor.text("a trombones b") == "a trombones b"
+    redactor.learn(" trombones\n")
+    redactor.learn("trombones")
+    assert redactor.value({"trombones": ["swordfish", "x trombones"]}) == {
+        "[redacted:env]": ["[redacted:env]", "x [redacted:env]"]
+    }
+    assert redactor.holds_secret("trombones")
+    assert redactor.text("it said trombone…") == "it said [redacted:env]…"
+
+
+@pytest.mark.parametrize("value", ["password", "localhost", "changeme", "/etc/my-key-1", "~/secret-of-mine"])
+def test_a_learned_secret_may_be_a_common_word_or_look_like_a_path(value: str) -> None:
+    redactor = Redactor({"A_KEY": value})
+    assert redactor.text(f"<{value}>") == f"<{value}>"
+    redactor.learn(value)
+    assert redactor.text(f"<{value}>") == "<[redacted:env]>"
+
+
+@pytest.mark.parametrize("value", ["", "  ", "short12", "redacted", "[redacted:env]", "credential"])
+def test_what_is_too_short_or_stands_in_a_marker_is_not_learned(value: str) -> None:
+    redactor = Redactor()
+    redactor.learn(value)
+    assert redactor.text(f"<{value}>") == f"<{value}>"
+
+
+def test_secrets_learned_at_the_same_time_are_all_learned() -> None:
+    redactor = Redactor()
+    values = [f"secret-{number:04d}-of-mine" for number in range(80)]
+    threads = [
+        threading.Thread(target=lambda part: [*map(redactor.learn, part)], args=(values[at::4],)) for at in range(4)
+    ]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns as often as they can
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert redactor.text(" ".join(values)) == " ".join(["[redacted:env]"] * 80)
+
+
+KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="[]"), min_size=8, max_size=60)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(KEYS, KEYS, st.lists(st.text(max_size=6) | st.sampled_from(["HERE", "…", "sk-", '"']), max_size=6))
+def test_after_learning_no_form_of_it_survives_and_twice_is_once(first: str, second: str, pieces: list[str]) -> None:
+    redactor = Redactor({"MY_TOKEN": first})
+    redactor.learn(second)
+    text = "".join(second if piece == "HERE" else piece for piece in ["HERE", *pieces, json.dumps(second), first])
+    once = redactor.text(text)
+    inside = any(second in f"[redacted:{kind}]" for kind in ("env", *SECRETS))
+    assert inside or second not in once
+    assert redactor.text(once) == once
+    value = redactor.value({text: [{second: [text]}]})
+    assert redactor.value(value) == value
+    assert inside or second not in json.dumps(value, ensure_ascii=False)
 
 
 PIECES = st.lists(

@@ -7,11 +7,15 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
+
+_SAID_EVERY = 10.0  # seconds between two "waiting" lines where there is no live one
 
 
 class Progress:
     """Counts work of one kind. Nothing is drawn faster than ten times a second."""
+
+    current: ClassVar[Progress | None] = None  # what a provider's waiting is shown on
 
     def __init__(self, label: str, total: int) -> None:
         self.label = label
@@ -21,29 +25,38 @@ class Progress:
         self._started = time.monotonic()
         self._drawn = 0.0
         self._tenth = 0
-        self._live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+        self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
     def __enter__(self) -> Self:
+        Progress.current = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        Progress.current = None
         self.clear()
 
     def clear(self) -> None:
         """Take the live line away, so that something else can be said."""
-        if self._live and self._drawn:
+        if self.live and self._drawn:
             self._drawn = 0.0
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+    def wait(self, reason: str, seconds: float) -> None:
+        """Say why nothing moves, until the next one is done."""
+        self.clear()
+        sys.stderr.write(self._line(time.monotonic(), _waiting(reason, seconds)) + ("" if self.live else "\n"))
+        sys.stderr.flush()
+        self._drawn = time.monotonic()
 
     def advance(self, note: str = "", *, instant: bool = False) -> None:
         """One more is done; ``note`` says what is going on. ``instant`` work took no time and forecasts none."""
         self.done += 1
         self._instant += instant
         now = time.monotonic()
-        if self._live:
+        if self.live:
             if now - self._drawn >= 0.1 or self.done == self.total:
                 self._drawn = now
                 sys.stderr.write(f"\r\x1b[K{self._line(now, note)}")
@@ -62,6 +75,32 @@ class Progress:
         eta = f", about {_span(left)} left" if timed and self.done < self.total and spent > 2 else ""
         tail = f"  {note}" if note else ""
         return f"{self.label} {self.done}/{self.total} ({_span(spent)}{eta}){tail}"[:118]
+
+
+def show_wait() -> Callable[[str, float], None]:
+    """A callback of (reason, seconds) that says on the live line, or now and then on a line of its own, that calls are
+    held back. An empty reason says that they go on: the next step shows that.
+    """
+    said = 0.0
+
+    def show(reason: str, seconds: float) -> None:
+        nonlocal said
+        bar, now = Progress.current, time.monotonic()
+        live = bar is not None and bar.live
+        if not reason or (not live and said and now - said < _SAID_EVERY):
+            return
+        said = now
+        if bar is not None:
+            bar.wait(reason, seconds)
+        else:
+            sys.stderr.write(_waiting(reason, seconds) + "\n")
+            sys.stderr.flush()
+
+    return show
+
+
+def _waiting(reason: str, seconds: float) -> str:
+    return f"waiting: {reason}" + (f", {_span(seconds)}" if seconds >= 1 else "")
 
 
 def download(label: str) -> Callable[[int, int], None]:

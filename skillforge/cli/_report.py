@@ -50,19 +50,27 @@ def _verdict(report: EvalReport, arm: ArmReport, versus: Comparison) -> list[str
     saved = "" if versus.saving is None else f" ({-100 * versus.saving:+.0f}%)"
     return [
         WORDS[versus.verdict],
-        _label(arm),
+        _label(report, arm),
         f"{_percent(arm.quality)} right",
         f"· {cost}{saved} · p95 {_seconds(arm.p95_s)}",
         _sentence(report, arm, versus),
     ]
 
 
-def _label(arm: ArmReport) -> str:
-    """The arm without its provider's prefix, a model file by its name: ``smollm2-135m + skill``."""
+def _label(report: EvalReport, arm: ArmReport) -> str:
+    """The arm without its provider's prefix, a model file by its name: ``smollm2-135m + skill``.
+
+    With the whole name where two students would be called the same.
+    """
     if arm.kind in ("teacher", "no-model"):
         return arm.kind
-    name = PurePath(arm.student.partition(":")[2] or arm.student).name
+    alike = {item.student for item in report.arms if _short(item.student) == _short(arm.student)}
+    name = _short(arm.student) if len(alike) == 1 else arm.student
     return f"{name} {'+ skill' if arm.kind == 'skill' else 'bare'}"
+
+
+def _short(student: str) -> str:
+    return PurePath(student.partition(":")[2] or student).name
 
 
 def _sentence(report: EvalReport, arm: ArmReport, versus: Comparison) -> str:
@@ -102,7 +110,7 @@ def _figures(report: EvalReport) -> list[list[str]]:
     for arm in (report.teacher, *report.arms):
         rows.append(
             [
-                _label(arm),
+                _label(report, arm),
                 _percent(arm.quality),
                 f"{100 * arm.bounds.low:.1f}–{100 * arm.bounds.high:.1f}",
                 *[_percent(arm.fields.get(name)) for name in fields],
@@ -129,11 +137,14 @@ def _footer(report: EvalReport) -> list[str]:
         lines.extend(_noise(report.teacher))
     errors = sum(arm.errors for arm in (report.teacher, *report.arms))
     estimated = " est." if any(arm.cost_estimated for arm in (report.teacher, *report.arms)) else ""
-    spent = "unknown" if report.spent_usd is None else f"${report.spent_usd:.4g}{estimated}"
+    cost = "unknown" if report.cost_usd is None else f"${report.cost_usd:.4g}{estimated}"
+    spent = "unknown" if report.spent_usd is None else f"${report.spent_usd:.4g}"
     reused = f" ({report.reused} from an earlier run)" if report.reused else ""
     share = f"{errors / max(1, report.samples):.1%}"
     seconds = f"{report.seconds:.0f} s"
-    lines.append(f" {report.samples} samples{reused} · errors {share} (not scored) · cost {spent} · {seconds}")
+    lines.append(
+        f" {report.samples} samples{reused} · errors {share} (not scored) · cost {cost}, now paid {spent} · {seconds}"
+    )
     return lines
 
 
@@ -142,7 +153,7 @@ def _floor(report: EvalReport) -> list[str]:
     floor = next((arm.quality for arm in report.arms if arm.kind == "no-model"), None)
     below = [arm for arm in report.arms if arm.kind == "skill" and None not in (arm.quality, floor)]
     return [
-        f" no-model is better than {_label(arm)}: a vote of the nearest examples answers these labels without a model"
+        f" no-model is better than {_label(report, arm)}: a vote of the nearest examples answers these labels without a model"
         for arm in below
         if (arm.quality or 0.0) < (floor or 0.0)
     ]

@@ -9,9 +9,14 @@ from skillforge.errors import UsageError
 
 IGNORED = (".skillforge/*", "!.skillforge/*.json")
 SETTINGS = """\
-# student = "local:smollm2-135m"   # used where no student is named
-# teacher = "replay:answers.jsonl" # used where no teacher is named
-# store_io = "redacted"            # none | redacted | full: what is kept of inputs and outputs
+# teacher = "anthropic:claude-opus-5-5"   # used where no teacher is named
+# student = "local:smollm2-135m"          # used where no student is named
+# store_io = "redacted"                   # none | redacted | full: what is kept of inputs and outputs
+#
+# [endpoints.ollama]                      # a server of your own: ollama:qwen3:8b
+# kind = "openai-chat"                    # openai-chat | openai-responses | anthropic
+# base_url = "http://localhost:11434/v1"
+# price = {input = 0, output = 0}         # dollars per million tokens; without it the cost is unknown
 """
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -59,19 +61,35 @@ def open_forge() -> Forge:
 
 def open_forge_at(folder: Path) -> Forge:
     """The repository around ``folder``, or ``folder`` itself where there is none."""
+    from skillforge.cli._progress import show_wait
     from skillforge.forge.forge import Forge
 
-    return Forge(folder, say=note)
+    return Forge(folder, say=note, on_wait=show_wait())
 
 
 @contextmanager
 def resumable(kept: Callable[[], str]) -> Iterator[None]:
-    """An interrupt ends the command with exit code 130, saying what ``kept()`` says and how to go on."""
+    """An interrupt ends the command with exit code 130, saying what ``kept()`` says and the command that goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        note(f"\ninterrupted: {kept()}; the same command goes on from there")
+        note(f"\ninterrupted {kept()}\n  -> go on with: {this_command()}")
         raise typer.Exit(130) from None
+
+
+def this_command() -> str:
+    """The command line as it was typed, to be typed again; secrets in it are not shown."""
+    from skillforge.redact import Redactor
+
+    return Redactor(os.environ).text(shlex.join([command_name(), *sys.argv[1:]]))
+
+
+def command_name() -> str:
+    """How this very command is typed: ``make demo`` leaves it in a virtual environment that is not active."""
+    if shutil.which("skillforge"):
+        return "skillforge"
+    beside = Path(sys.executable).with_name("skillforge")
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: Collection[int]) -> list[str]:

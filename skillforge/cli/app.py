@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from skillforge.cli import create, demo, evaluate, models, run, skills
+from skillforge.cli import create, demo, doctor, evaluate, keys, models, run, skills
 from skillforge.cli._shared import help_when_bare
 from skillforge.errors import SkillforgeError
 
@@ -35,6 +35,8 @@ app.command("eval")(evaluate.evaluate)
 app.command("list")(skills.list_skills)
 app.command("show")(skills.show)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 

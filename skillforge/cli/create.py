@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from skillforge.cli._progress import Progress
 from skillforge.cli._repository import make_repository
 from skillforge.cli._shared import as_json, note, open_forge_at, print_json, resumable, split_pairs
+from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
 from skillforge.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
     from skillforge.case import Case
     from skillforge.forge.create import Created
     from skillforge.forge.forge import Forge
+    from skillforge.forge.session import Terms
 
 STAGES = {"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}
+DOING = {"author": "writing the skill", "prove": "proving the draft"}
 
 
 def create(
     task: Annotated[str, typer.Argument(metavar="TASK", help="The task in a sentence, or @FILE to read it from.")],
-    teacher: Annotated[str | None, typer.Option(help="The strong model, for example replay:answers.jsonl.")] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="The strong model, for example anthropic:claude-opus-5-5.")
+    ] = None,
     cases: Annotated[Path | None, typer.Option(help='JSONL of inputs, one {"input": {…}} a line.')] = None,
     inputs: Annotated[
         list[str] | None, typer.Option("--input", "-i", help="field=value of one input; repeat per field.")
@@ -32,19 +38,23 @@ def create(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for <name>/skill.yaml (skills/).")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the skill; the teacher picks one otherwise.")] = None,
     suite: Annotated[str | None, typer.Option(help="The suite that will measure it, for example evals/x.yaml.")] = None,
+    budget: BudgetOption = None,
+    dry_run: DryRunOption = False,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
 ) -> None:
     """Let a strong model write down how to do a task.
 
     It solves real inputs first and writes a draft skill from what it did. Cases that carry splits are used from the
-    train split only. Solved inputs are kept: after an interruption or a failed draft the same command asks only for
-    what is missing.
+    train split only. What the teacher answered is kept: after an interruption the same command asks only for what is
+    missing.
 
     Examples:
 
     \b
       skillforge create "Route one support message to a queue" \\
-        --teacher replay:answers.jsonl --cases messages.jsonl
+        --teacher anthropic:claude-opus-5-5 --cases messages.jsonl --dry-run
       skillforge create @task.txt --teacher replay:answers.jsonl \\
         -i ticket="I was charged twice" -o skills
 
@@ -56,13 +66,20 @@ def create(
 
         check_name(name)
     listed = _inputs(cases, inputs)
+    terms = terms_of(budget, record, replay)
     from skillforge.config import find_root
 
+    if dry_run:
+        with open_forge_at(Path.cwd()) as forge:
+            render_estimate(forge.estimate_create(sentence, cases=listed, teacher=teacher), json_out=json_out)
+        return
     if find_root(Path.cwd()) is None:
         make_repository(Path.cwd())
         note(f"{Path.cwd()} is a skillforge repository now (as skillforge init makes one)")
     with open_forge_at(Path.cwd()) as forge:
-        created = created_with_progress(forge, sentence, listed, teacher=teacher, name=name, folder=out, suite=suite)
+        created = created_with_progress(
+            forge, sentence, listed, teacher=teacher, name=name, folder=out, suite=suite, terms=terms
+        )
     if json_out:
         print_json(as_json(created))
     else:
@@ -78,20 +95,40 @@ def created_with_progress(
     name: str | None = None,
     folder: Path | None = None,
     suite: str | None = None,
+    terms: Terms | None = None,
 ) -> Created:
-    """``forge.create`` with progress on stderr; an interrupt says how to go on."""
-    with Progress("solving", len(cases)) as progress, resumable(lambda: f"{progress.done} solved inputs are kept"):
+    """``forge.create`` with progress on stderr; an interrupt names what was under way and how to go on."""
+    from skillforge.forge.session import Terms
 
-        def on_progress(stage: str, done: int, total: int) -> None:
-            if stage == "solve":
+    stage = "solve"
+    with Progress("solving", len(cases)) as progress, resumable(lambda: _interrupted(stage, progress)):
+
+        def on_progress(now: str, done: int, total: int) -> None:
+            nonlocal stage
+            stage = now
+            if now == "solve":
                 progress.advance()
             else:
                 progress.clear()
-                note(STAGES[stage])
+                note(STAGES[now])
 
         return forge.create(
-            task, cases=cases, teacher=teacher, name=name, folder=folder, suite=suite, on_progress=on_progress
+            task,
+            cases=cases,
+            teacher=teacher,
+            name=name,
+            folder=folder,
+            suite=suite,
+            terms=terms or Terms(),
+            on_progress=on_progress,
         )
+
+
+def _interrupted(stage: str, progress: Progress) -> str:
+    solved = f"{progress.done} of {progress.total} inputs are solved and kept"
+    if stage == "solve":
+        return f"while solving: {solved}"
+    return f"while {DOING[stage]}: {solved}, and so is what the teacher answered since"
 
 
 def render_created(created: Created) -> None:
@@ -99,6 +136,8 @@ def render_created(created: Created) -> None:
     paid = f" ({created.reused} of them already paid for)" if created.reused else ""
     cost = created.cost
     dollars = "cost unknown" if cost.usd is None else f"${cost.usd:.4g}{' est.' if cost.estimated else ''}"
+    if created.spent_usd is not None and not math.isclose(created.spent_usd, cost.usd or 0.0, abs_tol=1e-6):
+        dollars += f" (${created.spent_usd:.4g} of it now)"
     solved, examples, checks = (
         f"{count} {noun}{'' if count == 1 else 's'}"
         for count, noun in ((created.solved, "input"), (created.examples, "example"), (created.checks, "check"))

@@ -9,7 +9,7 @@ import typer
 
 from skillforge.cli._progress import download
 from skillforge.cli._repository import make_repository
-from skillforge.cli._shared import note, open_forge_at
+from skillforge.cli._shared import command_name, note, open_forge_at
 from skillforge.cli.create import created_with_progress, render_created
 from skillforge.cli.evaluate import measured
 
@@ -73,15 +73,4 @@ def demo(
         report = measured(forge, SKILL, students=[STUDENT], teacher="recorded", limit=cases)
     typer.echo("")
     render_report(report)
-    typer.echo(CLOSING.format(command=_command()))
-
-
-def _command() -> str:
-    """How this very command is typed: ``make demo`` leaves it in a virtual environment that is not active."""
-    import shutil
-    import sys
-
-    if shutil.which("skillforge"):
-        return "skillforge"
-    beside = Path(sys.executable).with_name("skillforge")
-    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+    typer.echo(CLOSING.format(command=command_name()))

@@ -10,6 +10,7 @@ import typer
 
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
+from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from skillforge.evals.arms import Arm
     from skillforge.evals.report import EvalReport
     from skillforge.forge.forge import Forge
+    from skillforge.forge.session import Terms
     from skillforge.sample import Sample
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -35,6 +37,10 @@ def evaluate(
     student: Annotated[
         str | None, typer.Option(help="The one student whose verdict is the exit code (default: the best).")
     ] = None,
+    budget: BudgetOption = None,
+    dry_run: DryRunOption = False,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
     """Measure students with and without a skill beside the teacher.
@@ -46,6 +52,8 @@ def evaluate(
 
     \b
       skillforge eval ticket-triage --students local:smollm2-135m
+      skillforge eval ticket-triage --teacher anthropic:claude-opus-5-5 \\
+        --students anthropic:claude-haiku-5-5,openai:gpt-6-luna --dry-run
       skillforge eval skills/ticket-triage --limit 60 --json \\
         --students local:smollm2-135m,local:./other.gguf
 
@@ -54,8 +62,15 @@ def evaluate(
     names = tuple(name.strip() for name in (students or student or "").split(",") if name.strip())
     if student and student not in names:
         raise UsageError(f"--student {student} is not among --students", hint=f"measured are: {', '.join(names)}")
+    terms = terms_of(budget, record, replay)
     with open_forge() as forge:
-        report = measured(forge, ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit)
+        if dry_run:
+            estimate = forge.estimate_eval(ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit)
+            render_estimate(estimate, json_out=json_out)
+            return
+        report = measured(
+            forge, ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit, terms=terms
+        )
     if json_out:
         print_json(as_json(report))
     else:
@@ -74,13 +89,16 @@ def measured(
     suite: Path | None = None,
     split: str | None = None,
     limit: int | None = None,
+    terms: Terms | None = None,
 ) -> EvalReport:
     """``forge.eval`` with progress on stderr; an interrupt says how to go on."""
+    from skillforge.forge.session import Terms
+
     bar: Progress | None = None
 
     def on_start(arms: Sequence[Arm], cases: Sequence[Case]) -> None:
         nonlocal bar
-        bar = Progress("measuring", len(arms) * len(cases))
+        bar = Progress("measuring", len(arms) * len(cases)).__enter__()
         note(f"{len(cases)} cases x {len(arms)} arms: {', '.join(arm.name for arm in arms)}")
 
     def on_sample(arm: Arm, sample: Sample, reused: bool) -> None:
@@ -88,7 +106,7 @@ def measured(
             bar.advance(arm.name, instant=reused or not sample.run.latency_s)
 
     try:
-        with resumable(lambda: f"{bar.done if bar else 0} samples are kept"):
+        with resumable(lambda: _interrupted(bar)):
             return forge.eval(
                 ref,
                 students=students,
@@ -96,12 +114,19 @@ def measured(
                 suite=suite,
                 split=split,
                 limit=limit,
+                terms=terms or Terms(),
                 on_start=on_start,
                 on_sample=on_sample,
             )
     finally:
         if bar is not None:
-            bar.clear()
+            bar.__exit__(None, None, None)
+
+
+def _interrupted(bar: Progress | None) -> str:
+    if bar is None:
+        return "before the first sample: nothing was asked"
+    return f"while measuring: {bar.done} of {bar.total} samples are kept"
 
 
 def exit_code(report: EvalReport, student: str | None = None) -> int:

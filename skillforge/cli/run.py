@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, typed_fields
+from skillforge.cli._terms import RecordOption, ReplayOption, terms_of
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ def run(
     student: Annotated[str | None, typer.Option(help="Who runs it, for example local:smollm2-135m.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
+    record: RecordOption = None,
+    replay: ReplayOption = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
 ) -> None:
     """Run a skill on one input and print its output.
@@ -38,10 +41,11 @@ def run(
     files = [name for name in (file, source) if name]
     if len(files) + bool(inputs) != 1:
         raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
+    terms = terms_of(None, record, replay)
     try:
         with open_forge() as forge:
             given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
-            result = forge.run(ref, given, student=student)
+            result = forge.run(ref, given, student=student, terms=terms)
     except KeyboardInterrupt:
         note("\ninterrupted: no answer was kept")
         raise typer.Exit(130) from None

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from skillforge.canonical import digest
 from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
-from skillforge.engine.frame import build_request, complete_input, repair_request
+from skillforge.engine.frame import complete_input, repair_request, student_request
 from skillforge.engine.parse import parse_output
-from skillforge.errors import ContextOverflow, ProviderError, UnknownRequest
+from skillforge.errors import ContextOverflow, Halt, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
 from skillforge.run import Attempt, AttemptKind, CheckResult, Run
@@ -43,7 +43,9 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class PromptExecutor:
-    """A model behind a provider. A provider's failure becomes a run with status ``error``, never an exception."""
+    """A model behind a provider. A provider's failure becomes a run with status ``error``, never an exception; only a
+    ``Halt`` (no further call makes sense) is raised.
+    """
 
     provider: Provider
     role: str = "run"
@@ -69,9 +71,7 @@ class PromptExecutor:
         """
         values = complete_input(skill, given)
         require_bound(skill.checks, self.custom_checks)
-        request = build_request(skill, values, role=self.role, exclude_same=self.exclude_same)
-        # recordings are of inputs as given: the teacher's were made before a contract could fill in its defaults
-        request = request.model_copy(update={"key": request.key.model_copy(update={"input": dict(given)})})
+        request = student_request(skill, values, given, role=self.role, exclude_same=self.exclude_same)
         work = _Execution(skill, values, self)
         if estimate_tokens(request) > skill.limits.input_tokens:
             return work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens")
@@ -95,6 +95,8 @@ class _Execution:
             await self._attempt("student", request)
             if self.problems:
                 await self._repair(repair_request(request, self.attempts[-1].text, self.problems))
+        except Halt:
+            raise
         except ContextOverflow as exc:
             return self.result("escalated", str(exc))
         except ProviderError as exc:
@@ -119,7 +121,8 @@ class _Execution:
             completion = await self.executor.provider.complete(request)
         except ProviderError as exc:
             elapsed = time.perf_counter() - started
-            self.attempts.append(Attempt(kind=kind, error=str(exc), latency_s=elapsed))
+            cost = Cost() if exc.maybe_billed else Cost(usd=0.0, basis="not billed")
+            self.attempts.append(Attempt(kind=kind, error=str(exc), cost=cost, latency_s=elapsed, calls=exc.calls))
             raise
         self._judge(completion)
         self.attempts.append(
@@ -132,6 +135,7 @@ class _Execution:
                 usage=completion.usage,
                 cost=completion.cost,
                 latency_s=completion.latency_s,
+                calls=completion.calls,
             )
         )
 

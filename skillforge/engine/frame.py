@@ -83,6 +83,16 @@ def build_request(skill: Skill, values: Mapping[str, Any], *, role: str, exclude
     )
 
 
+def student_request(
+    skill: Skill, values: Mapping[str, Any], given: Mapping[str, Any], *, role: str, exclude_same: bool = False
+) -> Request:
+    """``build_request`` known by the input as ``given``: the teacher's answers are recorded before there is a contract
+    that could fill in its defaults.
+    """
+    request = build_request(skill, values, role=role, exclude_same=exclude_same)
+    return request.model_copy(update={"key": request.key.model_copy(update={"input": dict(given)})})
+
+
 def repair_request(request: Request, answer: str, problems: tuple[str, ...]) -> Request:
     """The same conversation with the wrong answer and exactly what is wrong with it."""
     listed = "\n".join(f"- {problem}" for problem in problems)

@@ -11,8 +11,8 @@ from skillforge.engine.frame import HARNESS
 from skillforge.engine.journal import TraceJournal
 from skillforge.engine.parse import find_json
 from skillforge.engine.pool import for_each
-from skillforge.errors import ProviderError
-from skillforge.messages import Message, Request, RequestKey
+from skillforge.errors import Halt, ProviderError
+from skillforge.messages import Cost, Message, Request, RequestKey
 from skillforge.providers.base import Provider
 from skillforge.trace import Trace
 
@@ -74,8 +74,11 @@ async def _solve_one(task: str, case: Case, teacher: Provider) -> Trace:
     request = solve_request(task, case.input)
     try:
         completion = await teacher.complete(request)
+    except Halt:
+        raise
     except ProviderError as exc:
-        return Trace(case_id=case.id, task=task, input=case.input, error=str(exc))
+        cost = Cost() if exc.maybe_billed else Cost(usd=0.0, basis="not billed")
+        return Trace(case_id=case.id, task=task, input=case.input, error=str(exc), cost=cost, calls=exc.calls)
     text = completion.text.strip()
     answer = find_json(text)
     cut = completion.stop == "length"
@@ -89,5 +92,6 @@ async def _solve_one(task: str, case: Case, teacher: Provider) -> Trace:
         usage=completion.usage,
         cost=completion.cost,
         latency_s=completion.latency_s,
+        calls=completion.calls,
         error=f"cut off at the limit of {SOLVE_TOKENS} tokens" if cut else "" if text else "the answer is empty",
     )

@@ -83,7 +83,11 @@ class ArmReport(Value):
 
 
 class EvalReport(Value):
-    """The measured result of one eval: the rule, the teacher, the arms. ``reused`` samples were not paid for again."""
+    """The measured result of one eval: the rule, the teacher, the arms.
+
+    ``cost_usd`` is what all its samples cost whenever they were measured, a recorded teacher's estimate included;
+    ``spent_usd`` is what this command paid. ``None`` is unknown. ``reused`` samples were not paid for again.
+    """
 
     skill: str
     version: int | None
@@ -99,6 +103,7 @@ class EvalReport(Value):
     arms: tuple[ArmReport, ...]
     samples: int
     reused: int
+    cost_usd: float | None
     spent_usd: float | None
     seconds: float
 

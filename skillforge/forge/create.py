@@ -19,8 +19,10 @@ from skillforge.config import STATE_FOLDER, find_root, store_io
 from skillforge.engine.author import Draft, author
 from skillforge.engine.frame import HARNESS
 from skillforge.engine.prove import prove
+from skillforge.engine.retold import trace_calls
 from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
+from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Value
@@ -36,7 +38,10 @@ MIN_SOLVED = 0.9  # a teacher that fails on more than this of the inputs has not
 
 
 class Created(Value):
-    """What ``create`` made: the stored draft, its file, and what it took. ``skill`` itself is not serialised."""
+    """What ``create`` made: the stored draft, its file, and what it took. ``skill`` itself is not serialised.
+
+    ``cost`` is what all the teacher's answers cost, ``spent_usd`` what this command paid of it (``None``: unknown).
+    """
 
     name: str
     version: int
@@ -54,6 +59,7 @@ class Created(Value):
     checks: int
     teacher: str
     cost: Cost
+    spent_usd: float | None
     skill: Skill = Field(exclude=True, repr=False)
 
 
@@ -67,26 +73,24 @@ class CreatePlan:
     folder: Path
     name: str | None = None
     suite: str | None = None
+    terms: Terms = NO_TERMS
 
 
 async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[[str, int, int], None]) -> Created:
-    """Run the whole path. Solved inputs are kept as they come, so a second try pays only for what is missing (unless
-    ``store_io`` is ``none``). A draft that is refused writes no skill file.
+    """Run the whole path. What the teacher answered is kept as it comes, solved inputs for good and drafts until there
+    is a skill, so a second try pays only for what is missing (unless ``store_io`` is ``none``). A draft that is refused
+    writes no skill file.
 
     Raises ``TeacherError`` when the draft stayed wrong after one repair (drafts and problems are kept in a file),
     ``ProviderError`` when the teacher cannot be reached, ``SecretFound`` for a draft that holds a secret.
     """
-    if not plan.task.strip():
-        raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
-    if not plan.cases:
-        raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
-    if plan.name is not None:
-        check_name(plan.name)
+    require_plan(plan)
     if find_root(work.root) is None:  # of all calls only this one makes a repository
         (work.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
     if plan.suite and not (work.root / plan.suite).is_file():
         work.say(f"the suite {plan.suite} does not exist yet: write it before you measure")
-    teacher = work.provider(plan.teacher)
+    session = Session(work, plan.terms)
+    teacher = session.provider(plan.teacher)
     done = 0
 
     def solved_one(trace: Trace) -> None:
@@ -94,7 +98,7 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         done += 1
         on_progress("solve", done, len(plan.cases))
 
-    journal = _Counted(work)
+    journal = _Counted(work, session, plan.teacher)
     traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
     # As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
     # example never carries a secret into a file.
@@ -105,13 +109,36 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         on_progress("prove", 0, min(PROVE, len(good)))
         runs[:] = await prove(skill, good, teacher, count=PROVE)
         if failed := [run for run in runs if run.status == "error"]:
-            raise ProviderError(f"the draft could not be run on its own inputs: {failed[0].reason}")
+            raise ProviderError(
+                f"the draft could not be run on its own inputs: {failed[0].reason}", hint=_when_again(work, "the rest")
+            )
         return tuple(f"run on its own input {run.input}: {run.reason}" for run in runs if run.status != "ok")
 
     on_progress("author", 0, 1)
     draft = await author(plan.task, good, teacher, name=plan.name, prove=prove_draft)
     if draft.skill is None or draft.problems:
+        session.finish()  # the next try is to bring another draft
         raise _refused(work, plan, draft)
+    saved, skill, path = _store(work, plan, draft)
+    for run in runs:
+        work.runs.add(run.model_copy(update={"version": saved.version}), source="create")
+    session.finish()
+    return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused, session.spent_usd)
+
+
+def require_plan(plan: CreatePlan) -> None:
+    """Raise ``UsageError`` for a plan that cannot become a skill."""
+    if not plan.task.strip():
+        raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
+    if not plan.cases:
+        raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
+    if plan.name is not None:
+        check_name(plan.name)
+
+
+def _store(work: Workspace, plan: CreatePlan, draft: Draft) -> tuple[SavedVersion, Skill, Path]:
+    """The draft as a file and as a version of the registry."""
+    assert draft.skill is not None
     provenance = _provenance(plan, draft)
     planned = draft.skill.model_copy(update={"suite": plan.suite})
     work.registry.refuse_secrets(planned, provenance=provenance)  # before any file is touched
@@ -119,20 +146,23 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     standing = _keep_what_stands(work, folder)
     skill = planned.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
     path = write_skill(skill, folder)
-    saved = save_file(work, path, provenance=provenance)  # read back through the strict reader: the file is the truth
-    return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused)
+    return save_file(work, path, provenance=provenance), skill, path  # read back: the file is the truth
 
 
 class _Counted:
-    """The trace journal, counting what did not have to be asked again."""
+    """The trace journal, counting what did not have to be asked again; a recording gets that too."""
 
-    def __init__(self, work: Workspace) -> None:
+    def __init__(self, work: Workspace, session: Session, teacher: str) -> None:
         self._log = work.traces
+        self._session = session
+        self._teacher = teacher
         self.reused = 0
 
     def known(self, keys: Any) -> dict[str, Trace]:
         found = self._log.known(keys)
         self.reused = len(found)
+        for trace in found.values():
+            self._session.record(self._teacher, trace_calls(trace))
         return found
 
     def add(self, key: str, trace: Trace, teacher: str) -> None:
@@ -227,6 +257,7 @@ def _created(
     draft: Draft,
     runs: Sequence[Run],
     reused: int,
+    spent_usd: float | None,
 ) -> Created:
     outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in good}
     costs = [trace.cost for trace in good] + [draft.cost] + [run.cost for run in runs]
@@ -247,5 +278,6 @@ def _created(
         checks=len(skill.checks),
         teacher=plan.teacher,
         cost=reduce(add, costs),
+        spent_usd=spent_usd,
         skill=skill,
     )

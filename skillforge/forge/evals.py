@@ -10,8 +10,9 @@ from pathlib import Path
 from skillforge.canonical import canonical_json
 from skillforge.case import Case, Suite
 from skillforge.config import store_io
-from skillforge.engine.execute import Executor
+from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.frame import HARNESS, complete_input
+from skillforge.engine.retold import sample_calls
 from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import NotFound, UsageError
 from skillforge.evals.arms import Arm, build_arms
@@ -19,6 +20,7 @@ from skillforge.evals.evaluate import OnSample, Table, evaluate
 from skillforge.evals.fit import require_fit
 from skillforge.evals.report import EvalReport, arm_reports
 from skillforge.evals.sampling import choose_split, stratified
+from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.sample import Sample
 from skillforge.skill import Skill
@@ -29,6 +31,7 @@ from skillforge.suitefile import read_suite
 RECORDED = "recorded"
 EVALS_FOLDER = "evals"
 
+Executors = Callable[..., PromptExecutor]
 OnStart = Callable[[Sequence[Arm], Sequence[Case]], None]
 
 
@@ -41,6 +44,17 @@ class EvalPlan:
     suite: Path | None = None
     split: str | None = None
     limit: int | None = None
+    terms: Terms = NO_TERMS
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an eval will measure, found out before the first call is paid for."""
+
+    suite: Suite
+    split: str
+    cases: list[Case]
+    arms: list[Arm]
 
 
 async def evaluate_skill(
@@ -48,8 +62,29 @@ async def evaluate_skill(
 ) -> EvalReport:
     """Measure, store every sample as it arrives, keep the evidence, report.
 
-    Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract).
+    Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract), ``Halt`` when no
+    further call makes sense: what was measured is kept.
     """
+    session = Session(work, plan.terms)
+    ready = prepare(work, version, plan, session.executor)
+    for arm in ready.arms:
+        _ = arm.executor.identity  # opens every model: a wrong name must not be found after half is paid for
+    on_start(ready.arms, ready.cases)
+    started = time.monotonic()
+    counted = _Counting(on_sample)
+    table = await evaluate(ready.arms, ready.cases, _SampleJournal(work, version), counted)
+    seconds = time.monotonic() - started
+    if plan.terms.record is not None:
+        _record(session, ready, table)
+    report = _report(work, version, ready, table, counted, session.spent_usd, seconds)
+    _keep(work, version, plan, report, ready.arms, table)
+    if not any(sample.status == "error" for samples in table.values() for sample in samples.values()):
+        session.finish()
+    return report
+
+
+def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Executors) -> Prepared:
+    """Suite, cases and arms of an eval. ``executor`` opens a model by name and role. Raises as ``evaluate_skill``."""
     suite = find_suite(work, version, plan.suite)
     split, cases = choose_split(suite.cases, plan.split)
     cases = _labelled(cases)
@@ -59,18 +94,19 @@ async def evaluate_skill(
         if plan.limit < 1:
             raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
-    teacher = work.executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
-    students: list[Executor] = [work.executor(name) for name in dict.fromkeys(plan.students)]
-    arms = build_arms(version.skill, suite.decision, teacher, students)
-    for arm in arms:
-        _ = arm.executor.identity  # opens every model: a wrong name must not be found after half is paid for
-    on_start(arms, cases)
-    started = time.monotonic()
-    counted = _Counting(on_sample)
-    table = await evaluate(arms, cases, _SampleJournal(work, version), counted)
-    report = _report(work, version, suite, split, cases, arms, table, counted, time.monotonic() - started)
-    _keep(work, version, suite, plan, report, arms, table)
-    return report
+    teacher = executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
+    students: list[Executor] = [executor(name) for name in dict.fromkeys(plan.students)]
+    return Prepared(suite, split, cases, build_arms(version.skill, suite.decision, teacher, students))
+
+
+def _record(session: Session, ready: Prepared, table: Table) -> None:
+    """A recording is whole: answers that an earlier eval paid for are written into it too."""
+    for arm in ready.arms:
+        if isinstance(arm.executor, PromptExecutor):
+            role = arm.executor.role
+            for case in ready.cases:
+                calls = sample_calls(arm.skill, case.input, table[arm.name][case.id].run, role)
+                session.record(arm.executor.student, calls)
 
 
 def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
@@ -148,15 +184,14 @@ def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> list[Case]:
 def _report(
     work: Workspace,
     version: SkillVersion,
-    suite: Suite,
-    split: str,
-    cases: Sequence[Case],
-    arms: Sequence[Arm],
+    ready: Prepared,
     table: Table,
     counted: _Counting,
+    spent_usd: float | None,
     seconds: float,
 ) -> EvalReport:
-    reference, reports = arm_reports(arms, *_comparable(work, cases, table), suite.decision)
+    suite, cases = ready.suite, ready.cases
+    reference, reports = arm_reports(ready.arms, *_comparable(work, cases, table), suite.decision)
     dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
     known = [value for value in dollars if value is not None]
     return EvalReport(
@@ -165,7 +200,7 @@ def _report(
         digest=version.digest,
         suite=suite.name,
         suite_digest=suite.digest(),
-        split=split,
+        split=ready.split,
         cases=len(cases),
         decision=suite.decision,
         reference=reference,
@@ -173,7 +208,8 @@ def _report(
         arms=tuple(reports[1:]),
         samples=counted.total,
         reused=counted.reused,
-        spent_usd=sum(known) if len(known) == len(dollars) else None,
+        cost_usd=sum(known) if len(known) == len(dollars) else None,
+        spent_usd=spent_usd,
         seconds=seconds,
     )
 
@@ -200,7 +236,6 @@ def _comparable(work: Workspace, cases: Sequence[Case], table: Table) -> tuple[l
 def _keep(
     work: Workspace,
     version: SkillVersion,
-    suite: Suite,
     plan: EvalPlan,
     report: EvalReport,
     arms: Sequence[Arm],
@@ -218,7 +253,7 @@ def _keep(
             student_identity=identities[arm.name],
             teacher=plan.teacher,
             teacher_identity=identities[report.teacher.name],
-            suite=suite.name,
+            suite=report.suite,
             suite_digest=report.suite_digest,
             split=report.split,
             cases=report.cases,

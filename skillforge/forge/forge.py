@@ -16,10 +16,13 @@ from skillforge.evals.evaluate import OnSample
 from skillforge.evals.report import EvalReport
 from skillforge.evals.sampling import training_cases
 from skillforge.forge.create import Created, CreatePlan, create_skill
+from skillforge.forge.doctor import Diagnosis, diagnose
+from skillforge.forge.estimate import Estimate, estimate_create, estimate_eval
 from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
 from skillforge.forge.lost import LostCase, lost_cases
 from skillforge.forge.portal import Portal
 from skillforge.forge.runs import chosen_student, run_skill
+from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import SKILLS_FOLDER, resolve, save_file
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.base import Provider
@@ -30,6 +33,7 @@ from skillforge.store.registry import SavedVersion, SkillVersion
 from skillforge.suitefile import as_cases, read_cases
 
 Result = TypeVar("Result")
+OnProgress = Callable[[str, int, int], None]
 
 
 class BoundSkill:
@@ -50,7 +54,7 @@ class BoundSkill:
         return await self._forge._acall(lambda: self._run(fields))
 
     async def _run(self, fields: Mapping[str, Any]) -> Run:
-        return await run_skill(self._forge._work, self.version, self.student, fields, {})
+        return await run_skill(self._forge._work, self.version, self.student, fields, {}, NO_TERMS)
 
     def __repr__(self) -> str:
         return f"<skill {self.version.name}@{self.version.version} on {self.student}>"
@@ -63,7 +67,8 @@ class Forge:
     context manager, or call ``close``.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
-    ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing).
+    ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing);
+    ``on_wait`` receives why calls are held back ("rate limited") and for how many seconds, and "" when they go on.
     """
 
     def __init__(
@@ -74,11 +79,17 @@ class Forge:
         mask: Callable[[str], str] | None = None,
         providers: Mapping[str, Provider] | None = None,
         say: Callable[[str], None] = lambda message: None,
+        on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
     ) -> None:
         self.root = Workspace.locate(None if path is None else Path(path))
         self._portal = Portal()
         self._work = Workspace(
-            self.root, custom_checks=custom_checks or {}, mask=mask, providers=providers or {}, say=say
+            self.root,
+            custom_checks=custom_checks or {},
+            mask=mask,
+            providers=providers or {},
+            say=say,
+            on_wait=on_wait,
         )
         # a program that never closes must still end with its database and its models closed
         atexit.register(_close, weakref.ref(self))
@@ -149,9 +160,10 @@ class Forge:
         *,
         student: str | None = None,
         tags: Mapping[str, str] | None = None,
+        terms: Terms = NO_TERMS,
     ) -> Run:
         """Run a skill on one input and store the run. Raises as ``BoundSkill`` does."""
-        return self._call(lambda: self._run(ref, input, student, tags or {}))
+        return self._call(lambda: self._run(ref, input, student, tags or {}, terms))
 
     async def arun(
         self,
@@ -160,12 +172,15 @@ class Forge:
         *,
         student: str | None = None,
         tags: Mapping[str, str] | None = None,
+        terms: Terms = NO_TERMS,
     ) -> Run:
-        return await self._acall(lambda: self._run(ref, input, student, tags or {}))
+        return await self._acall(lambda: self._run(ref, input, student, tags or {}, terms))
 
-    async def _run(self, ref: str, given: Mapping[str, Any], student: str | None, tags: Mapping[str, str]) -> Run:
+    async def _run(
+        self, ref: str, given: Mapping[str, Any], student: str | None, tags: Mapping[str, str], terms: Terms
+    ) -> Run:
         version = resolve(self._work, ref)
-        return await run_skill(self._work, version, chosen_student(self._work, student), given, tags)
+        return await run_skill(self._work, version, chosen_student(self._work, student), given, tags, terms)
 
     # creating
 
@@ -178,15 +193,16 @@ class Forge:
         name: str | None = None,
         folder: str | Path | None = None,
         suite: str | None = None,
-        on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+        terms: Terms = NO_TERMS,
+        on_progress: OnProgress = lambda stage, done, total: None,
     ) -> Created:
         """Let the teacher solve ``cases`` and write a skill from what it did; store it as a draft and write its YAML.
 
         ``cases``: a JSONL file, or cases, or plain inputs as ``{"input": {…}}``; where they carry splits, only those of
-        ``train`` are used. ``folder`` defaults to ``skills/`` of the repository. ``on_progress`` receives (stage, done,
-        total).
+        ``train`` are used. ``folder`` defaults to ``skills/`` of the repository. ``terms`` may hold a budget and a
+        recording. ``on_progress`` receives (stage, done, total).
         """
-        return self._call(lambda: self._create(task, cases, teacher, name, folder, suite, on_progress))
+        return self._call(lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress))
 
     async def acreate(
         self,
@@ -197,9 +213,10 @@ class Forge:
         name: str | None = None,
         folder: str | Path | None = None,
         suite: str | None = None,
-        on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+        terms: Terms = NO_TERMS,
+        on_progress: OnProgress = lambda stage, done, total: None,
     ) -> Created:
-        return await self._acall(lambda: self._create(task, cases, teacher, name, folder, suite, on_progress))
+        return await self._acall(lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress))
 
     async def _create(
         self,
@@ -209,7 +226,8 @@ class Forge:
         name: str | None,
         folder: str | Path | None,
         suite: str | None,
-        on_progress: Callable[[str, int, int], None],
+        terms: Terms,
+        on_progress: OnProgress,
     ) -> Created:
         plan = CreatePlan(
             task=task,
@@ -218,8 +236,26 @@ class Forge:
             folder=Path(folder) if folder is not None else self.root / SKILLS_FOLDER,
             name=name,
             suite=suite,
+            terms=terms,
         )
         return await create_skill(self._work, plan, on_progress)
+
+    def estimate_create(
+        self, task: str, *, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None = None
+    ) -> Estimate:
+        """What ``create`` would ask and cost, without asking anything."""
+        return self._call(lambda: _now(lambda: self._estimate_create(task, cases, teacher)))
+
+    async def aestimate_create(
+        self, task: str, *, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None = None
+    ) -> Estimate:
+        return await self._acall(lambda: _now(lambda: self._estimate_create(task, cases, teacher)))
+
+    def _estimate_create(
+        self, task: str, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None
+    ) -> Estimate:
+        folder = self.root / SKILLS_FOLDER
+        return estimate_create(self._work, CreatePlan(task, _as_cases(cases), self._teacher(teacher), folder))
 
     # measuring
 
@@ -232,15 +268,16 @@ class Forge:
         suite: str | Path | None = None,
         split: str | None = None,
         limit: int | None = None,
+        terms: Terms = NO_TERMS,
         on_start: OnStart = lambda arms, cases: None,
         on_sample: OnSample = lambda arm, sample, reused: None,
     ) -> EvalReport:
         """Compare students with and without the skill to the teacher on the skill's suite.
 
         Every sample is stored as it arrives: the same call after an interruption asks only for what is missing.
-        ``teacher="recorded"`` replays the suite's own recording.
+        ``teacher="recorded"`` replays the suite's own recording. ``terms`` may hold a budget and a recording.
         """
-        plan = self._eval_plan(students, teacher, suite, split, limit)
+        plan = self._eval_plan(students, teacher, suite, split, limit, terms)
         return self._call(lambda: self._eval(ref, plan, on_start, on_sample))
 
     async def aeval(
@@ -252,14 +289,42 @@ class Forge:
         suite: str | Path | None = None,
         split: str | None = None,
         limit: int | None = None,
+        terms: Terms = NO_TERMS,
         on_start: OnStart = lambda arms, cases: None,
         on_sample: OnSample = lambda arm, sample, reused: None,
     ) -> EvalReport:
-        plan = self._eval_plan(students, teacher, suite, split, limit)
+        plan = self._eval_plan(students, teacher, suite, split, limit, terms)
         return await self._acall(lambda: self._eval(ref, plan, on_start, on_sample))
 
     async def _eval(self, ref: str, plan: EvalPlan, on_start: OnStart, on_sample: OnSample) -> EvalReport:
         return await evaluate_skill(self._work, resolve(self._work, ref), plan, on_start, on_sample)
+
+    def estimate_eval(
+        self,
+        ref: str,
+        *,
+        students: Iterable[str] = (),
+        teacher: str | None = None,
+        suite: str | Path | None = None,
+        split: str | None = None,
+        limit: int | None = None,
+    ) -> Estimate:
+        """What ``eval`` would ask and cost, without asking anything; samples that are known already cost nothing."""
+        plan = self._eval_plan(students, teacher, suite, split, limit, NO_TERMS)
+        return self._call(lambda: _now(lambda: estimate_eval(self._work, resolve(self._work, ref), plan)))
+
+    async def aestimate_eval(
+        self,
+        ref: str,
+        *,
+        students: Iterable[str] = (),
+        teacher: str | None = None,
+        suite: str | Path | None = None,
+        split: str | None = None,
+        limit: int | None = None,
+    ) -> Estimate:
+        plan = self._eval_plan(students, teacher, suite, split, limit, NO_TERMS)
+        return await self._acall(lambda: _now(lambda: estimate_eval(self._work, resolve(self._work, ref), plan)))
 
     def _eval_plan(
         self,
@@ -268,6 +333,7 @@ class Forge:
         suite: str | Path | None,
         split: str | None,
         limit: int | None,
+        terms: Terms,
     ) -> EvalPlan:
         named = tuple(students) if not isinstance(students, str) else (students,)
         return EvalPlan(
@@ -276,6 +342,7 @@ class Forge:
             suite=Path(suite) if suite is not None else None,
             split=split,
             limit=limit,
+            terms=terms,
         )
 
     # models
@@ -286,6 +353,13 @@ class Forge:
 
     async def aprobe(self, model: str) -> ModelProbe:
         return await self._acall(lambda: probe(self._work.provider(model)))
+
+    def doctor(self, calls: Iterable[str] = ()) -> Diagnosis:
+        """What is installed, which keys are set, what is missing; one short real call to each model in ``calls``."""
+        return self._call(lambda: diagnose(self._work, tuple(calls)))
+
+    async def adoctor(self, calls: Iterable[str] = ()) -> Diagnosis:
+        return await self._acall(lambda: diagnose(self._work, tuple(calls)))
 
     # life cycle
 

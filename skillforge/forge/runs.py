@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skillforge.errors import ProviderError, UsageError
+from skillforge.forge.session import Session, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.run import Run
 from skillforge.store.registry import SkillVersion
@@ -25,15 +26,23 @@ def chosen_student(work: Workspace, student: str | None) -> str:
 
 
 async def run_skill(
-    work: Workspace, version: SkillVersion, student: str, given: Mapping[str, Any], tags: Mapping[str, str]
+    work: Workspace,
+    version: SkillVersion,
+    student: str,
+    given: Mapping[str, Any],
+    tags: Mapping[str, str],
+    terms: Terms,
 ) -> Run:
     """Execute, store the run with its attempts, return it with its id and version.
 
     Raises ``InvalidInput`` before any call, ``ProviderError`` when no answer came (the row is kept all the same).
     """
-    run = await work.executor(student).execute(version.skill, given)
+    session = Session(work, terms)
+    run = await session.executor(student).execute(version.skill, given)
     run = run.model_copy(update={"version": version.version, "tags": dict(tags)})
     run = run.model_copy(update={"id": work.runs.add(run, source="run")})
+    if run.status != "error":
+        session.finish()
     if run.status == "error":
         raise ProviderError(f"{version.name}@{version.version} on {student}: {run.reason}")
     return run

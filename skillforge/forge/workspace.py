@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from skillforge.checks import CustomCheck
 from skillforge.config import DATABASE_VARIABLE, database_path, find_root, read_settings, store_io
-from skillforge.engine.execute import PromptExecutor
 from skillforge.errors import NotFound
 from skillforge.providers.base import Provider
+from skillforge.providers.limiter import LimiterPool
+from skillforge.providers.network import Network
 from skillforge.providers.resolve import resolve_provider
 from skillforge.redact import Redactor
+from skillforge.store.answers import AnswerLog
 from skillforge.store.database import open_database
 from skillforge.store.evidence import EvidenceLog
 from skillforge.store.registry import Registry
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 Say = Callable[[str], None]
+OnWait = Callable[[str, float], None]
 
 
 class Workspace:
     """Opens the store on first use, so that what needs no database makes none.
 
-    ``say`` receives what a person should know as it happens: a draft saved, a split chosen.
+    ``say`` receives what a person should know as it happens: a draft saved, a split chosen. ``on_wait`` receives why
+    calls are held back and for how many seconds, and an empty reason when they go on.
     """
 
     def __init__(
@@ -42,12 +46,14 @@ class Workspace:
         mask: Callable[[str], str] | None,
         providers: Mapping[str, Provider],
         say: Say,
+        on_wait: OnWait,
     ) -> None:
         self.root = root
         self.settings = read_settings(root)  # now, not at first use: a typing error must not wait until half is done
         self.custom_checks = custom_checks
         self.say = say
         self._mask = mask
+        self._on_wait = on_wait
         self._given = dict(providers)
         self._providers = dict(providers)
 
@@ -56,6 +62,10 @@ class Workspace:
         """The repository root: around ``path`` (or the current folder), or that folder itself where there is none."""
         start = path if path is not None else Path.cwd()
         return find_root(start) or start.resolve()
+
+    @property
+    def has_database(self) -> bool:
+        return database_path(self.root).exists()
 
     @cached_property
     def database(self) -> Database:
@@ -88,15 +98,19 @@ class Workspace:
     def evidence(self) -> EvidenceLog:
         return EvidenceLog(self.database)
 
-    def provider(self, model: str) -> Provider:
-        """The provider of a ``provider:model`` name, kept open for the next call."""
-        if model not in self._providers:
-            self._providers[model] = resolve_provider(model, base_dir=Path.cwd())
-        return self._providers[model]
+    @cached_property
+    def answers(self) -> AnswerLog:
+        return AnswerLog(self.database, self.redactor, store_io(self.settings))
 
-    def executor(self, student: str, *, role: str = "run") -> PromptExecutor:
-        """What runs skills on that student. The only place that turns a student's name into an executor."""
-        return PromptExecutor(self.provider(student), role=role, custom_checks=self.custom_checks)
+    @cached_property
+    def network(self) -> Network:
+        return Network(self.settings, os.environ, self.redactor, LimiterPool(self._on_wait))
+
+    def provider(self, model: str) -> Provider:
+        """The provider of a ``provider:model`` name, kept open for the next call. No key is looked up yet."""
+        if model not in self._providers:
+            self._providers[model] = resolve_provider(model, self.network, base_dir=Path.cwd())
+        return self._providers[model]
 
     async def aclose(self) -> None:
         """Close models and database. Idempotent."""
@@ -105,5 +119,5 @@ class Workspace:
             await provider.aclose()
         if "database" in self.__dict__:
             self.database.close()
-            for name in ("database", "registry", "runs", "samples", "traces", "evidence"):
+            for name in ("database", "registry", "runs", "samples", "traces", "evidence", "answers"):
                 self.__dict__.pop(name, None)

@@ -25,7 +25,8 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import MissingPackage, ProviderError, ProviderTimeout
 from skillforge.messages import Completion, Cost, Request, Usage
-from skillforge.providers.chat_format import SCHEMA_HINT, completion_of, request_body
+from skillforge.providers.chat_request import local_body
+from skillforge.providers.chat_response import SCHEMA_HINT, completion_of
 from skillforge.providers.models_cache import CATALOG, file_sha256
 
 _COST = Cost(usd=0.0, basis="local compute is not priced")
@@ -96,7 +97,7 @@ class Local:
             await anyio.to_thread.run_sync(self._free)
 
     def _body(self, request: Request) -> dict[str, Any]:
-        body = request_body(request)
+        body = local_body(request)
         body |= {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
         body["cache_prompt"] = not self._deterministic
         if self._deterministic:

@@ -1,18 +1,22 @@
-"""A recording: one canonical line a call, matched on role, task and input, whatever the wording of the prompt was.
+"""A recording: one line a call, canonical JSON.
 
 ::
 
-    {"request": {"role": "solve", "task": "sha256:…", "input": {…}},
-     "response": {"text": "…"} or {"json": …}, plus "model", "usage", "cost", "latency_s", "stop" where known}
+    {"request": {"role": "solve", "task": "sha256:…", "input": {…}, "prompt": "sha256:…"},
+     "response": {"text": "…"} or {"json": …} or {"parts": […]}, plus what is known of "model", "usage", "cost",
+                 "latency_s", "stop", "logprobs", "calls"}
 
-The first line may be ``{"provenance": {…}}``: where the answers come from.
+``prompt`` (see ``prompt_digest``) stands in lines recorded live; lines written by hand leave it out and answer any
+wording. The first line may be ``{"provenance": {…}}``: where the answers come from.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -20,7 +24,22 @@ from pydantic import ConfigDict, Field, model_validator
 
 from skillforge.canonical import compact, digest
 from skillforge.errors import UsageError
-from skillforge.messages import Completion, Cost, Message, Request, StopReason, Usage, Value
+from skillforge.jsonl import MAX_LINE_BYTES, strict_json
+from skillforge.messages import (
+    Completion,
+    Cost,
+    Message,
+    Part,
+    Request,
+    StopReason,
+    Text,
+    TokenLogprob,
+    Usage,
+    Value,
+)
+from skillforge.providers.cleaner import Cleaner, CleanText, CleanValue
+
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
 class CallKey(NamedTuple):
@@ -32,40 +51,108 @@ class CallKey(NamedTuple):
 
 
 class RecordedRequest(Value):
-    """Which question was asked. ``task`` is the digest of the task sentence (``canonical.digest``)."""
+    """Which question was asked. ``task`` is the digest of the task sentence (``canonical.digest``), ``prompt`` that of
+    all the model saw; ``None`` in a line written by hand.
+    """
 
     role: str
-    task: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    task: str = Field(pattern=_DIGEST)
     input: Any
+    prompt: str | None = Field(default=None, pattern=_DIGEST)
 
     @classmethod
     def of(cls, request: Request) -> RecordedRequest:
-        return cls(role=request.key.role, task=digest(request.key.task), input=request.key.input)
+        key = request.key
+        return cls(role=key.role, task=digest(key.task), input=key.input, prompt=prompt_digest(request))
 
     @property
     def key(self) -> CallKey:
         """Raises ``ValueError`` when the input is not canonical JSON."""
         return CallKey(self.role, self.task, digest(self.input))
 
+    def to_json(self) -> dict[str, Any]:
+        prompt = {} if self.prompt is None else {"prompt": self.prompt}
+        return {"role": self.role, "task": self.task, "input": self.input, **prompt}
+
 
 class RecordedResponse(Value):
-    """What was answered: ``text`` or ``json``, never both. Absent model, usage, cost and latency are unknown."""
+    """What was answered: ``text``, ``json``, or ``parts`` where it was not one text alone; never two of them.
+
+    Absent model, usage, cost and latency are unknown. ``logprobs`` are pairs of token and logprob, ``None`` for minus
+    infinity, which JSON cannot hold.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     text: str | None = None
     value: Any = Field(default=None, alias="json")
-    model: str = ""
+    parts: tuple[Part, ...] | None = None
+    model: str | None = None
     usage: Usage = Usage()
     cost: Cost = Cost()
     latency_s: float | None = Field(default=None, ge=0)
     stop: StopReason = "stop"
+    logprobs: tuple[tuple[str, float | None], ...] | None = None
+    calls: int = 1
 
     @model_validator(mode="after")
     def _one_answer(self) -> Self:
-        if (self.text is not None) == ("value" in self.model_fields_set):
-            raise ValueError("must hold either text or json")
+        if [self.text is not None, "value" in self.model_fields_set, self.parts is not None].count(True) != 1:
+            raise ValueError("must hold either text or json, or parts")
         return self
+
+    @classmethod
+    def of(cls, completion: Completion) -> RecordedResponse:
+        content = completion.message.content
+        alone = len(content) == 1 and isinstance(content[0], Text)
+        usd, latency = _finite(completion.cost.usd), _finite(completion.latency_s)
+        logprobs = completion.logprobs
+        return cls(
+            text=completion.text if alone else None,
+            parts=None if alone else content,
+            model=completion.model,
+            usage=completion.usage,
+            cost=completion.cost.model_copy(update={"usd": usd}),
+            latency_s=None if latency is not None and latency < 0 else latency,
+            stop=completion.stop,
+            logprobs=None if logprobs is None else tuple((item.token, _finite(item.logprob)) for item in logprobs),
+            calls=completion.calls,
+        )
+
+    def completion(self, fallback_model: str) -> Completion:
+        if self.parts is not None:
+            message = Message(role="assistant", content=self.parts)
+        else:
+            message = Message.of("assistant", compact(self.value) if self.text is None else self.text)
+        return Completion(
+            message=message,
+            stop=self.stop,
+            model=fallback_model if self.model is None else self.model,
+            usage=self.usage,
+            cost=self.cost,
+            latency_s=self.latency_s,
+            logprobs=self._logprobs(),
+            calls=self.calls,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Defaults are left out. Values are taken as they are: pydantic copies them only down to a certain depth."""
+        written: dict[str, Any]
+        if self.parts is not None:
+            written = {"parts": [_part(part) for part in self.parts]}
+        else:
+            written = {"json": self.value} if self.text is None else {"text": self.text}
+        figures = self.model_dump(exclude_defaults=True, exclude={"text", "value", "parts", "logprobs"})
+        logprobs = {} if self.logprobs is None else {"logprobs": [list(pair) for pair in self.logprobs]}
+        return {**written, **figures, **logprobs}
+
+    def _logprobs(self) -> tuple[TokenLogprob, ...] | None:
+        if self.logprobs is None:
+            return None
+        return tuple(
+            TokenLogprob(token=token, logprob=-math.inf if logprob is None else logprob)
+            for token, logprob in self.logprobs
+        )
 
 
 class RecordedLine(Value):
@@ -76,50 +163,61 @@ class RecordedLine(Value):
 
     @classmethod
     def of(cls, request: Request, completion: Completion) -> RecordedLine:
-        """The line that replays ``completion`` for ``request``, word for word."""
-        response = RecordedResponse(
-            text=completion.text,
-            model=completion.model,
-            usage=completion.usage,
-            cost=completion.cost,
-            latency_s=completion.latency_s,
-            stop=completion.stop,
-        )
-        return cls(request=RecordedRequest.of(request), response=response)
+        """The line that replays ``completion`` for ``request``, part for part."""
+        return cls(request=RecordedRequest.of(request), response=RecordedResponse.of(completion))
 
     def completion(self, fallback_model: str) -> Completion:
-        response = self.response
-        text = compact(response.value) if response.text is None else response.text
-        return Completion(
-            message=Message.of("assistant", text),
-            stop=response.stop,
-            model=response.model or fallback_model,
-            usage=response.usage,
-            cost=response.cost,
-            latency_s=response.latency_s,
-        )
+        return self.response.completion(fallback_model)
 
     def to_json(self) -> dict[str, Any]:
         """The line as written: what is unknown is left out, keys keep their order (it matters to small models)."""
-        written: dict[str, Any] = {"request": self.request.model_dump()}
-        response = self.response.model_dump(by_alias=True, exclude_defaults=True)
-        if self.response.text is None:
-            response = {"json": self.response.value, **response}
-        return {**written, "response": response}
+        return {"request": self.request.to_json(), "response": self.response.to_json()}
+
+
+def prompt_digest(request: Request) -> str:
+    """``sha256:<64 hex>`` over all that the model sees or is held to: messages with every part, output schema, tools,
+    output limit, temperature, logprobs; the order of keys counts, as models see it.
+
+    Never fails. Half surrogates count as U+FFFD, which is what a recording makes of them: a repair of a replayed
+    answer has the digest that the repair of the live one had.
+    """
+    seen = {
+        "messages": [[message.role, [dict(part) for part in message.content]] for message in request.messages],
+        "output_schema": request.output_schema,
+        "tools": [[tool.name, tool.description, tool.parameters] for tool in request.tools],
+        "max_output_tokens": request.max_output_tokens,
+        "temperature": request.temperature,
+        "logprobs": request.logprobs,
+    }
+    content = hashlib.sha256()
+    for token in _tokens(seen):
+        content.update(token)
+    return f"sha256:{content.hexdigest()}"
 
 
 def write_recording(
-    path: Path, entries: Iterable[RecordedLine], *, provenance: Mapping[str, Any] | None = None
+    path: Path,
+    entries: Iterable[RecordedLine],
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    clean: CleanValue | None = None,
+    clean_text: CleanText | None = None,
 ) -> None:
-    """Write a recording whole or not at all. Raises ``UsageError`` when it cannot be written."""
+    """Write a recording whole or not at all. Raises ``UsageError`` when it cannot be written.
+
+    With ``clean`` and ``clean_text`` (``Redactor.value``, ``Redactor.text``) no secret is written. A line whose input
+    held one loses its prompt digest, which was taken over that secret, and so answers any wording; a ``Recorder``
+    digests the cleaned prompt instead.
+    """
+    cleaner = Cleaner.of(clean, clean_text)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as out:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, suffix=".tmp", delete=False) as out:
             try:
                 if provenance is not None:
-                    out.write(compact({"provenance": dict(provenance)}) + "\n")
+                    out.write(provenance_line(provenance, cleaner))
                 for entry in entries:
-                    out.write(compact(entry.to_json()) + "\n")
+                    out.write(encode_line(entry if cleaner is None else _cleaned(entry, cleaner)))
                 out.flush()
                 os.fsync(out.fileno())
                 os.replace(out.name, path)
@@ -128,3 +226,86 @@ def write_recording(
                 raise
     except OSError as exc:
         raise UsageError(f"cannot write the recording {path}: {exc.strerror}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"cannot write the recording {path}: a line of it could not be read again: {exc}") from exc
+
+
+def encode_line(entry: RecordedLine) -> bytes:
+    """The line as bytes, with its end. Half surrogates in an answer, which no file can hold, become U+FFFD.
+
+    Raises ``ValueError`` for a line that could not be read again: its input has no digest, it is too long or too deep.
+    """
+    _ = entry.request.key
+    try:
+        line = _well_formed(compact(entry.to_json())).encode()
+    except (RecursionError, TypeError) as exc:
+        raise ValueError(f"not JSON: {exc}") from exc
+    if len(line) >= MAX_LINE_BYTES:
+        raise ValueError(f"longer than {MAX_LINE_BYTES:,} bytes")
+    strict_json(line)
+    return line + b"\n"
+
+
+def provenance_line(provenance: Mapping[str, Any], cleaner: Cleaner | None) -> bytes:
+    said = dict(provenance)
+    return _well_formed(compact({"provenance": said if cleaner is None else cleaner.value(said)})).encode() + b"\n"
+
+
+def _cleaned(entry: RecordedLine, cleaner: Cleaner) -> RecordedLine:
+    request, response = entry.request, entry.response
+    given = cleaner.value(request.input)
+    if given != request.input:
+        request = request.model_copy(update={"input": given, "prompt": None})
+    answer: dict[str, Any]
+    if response.parts is not None:
+        answer = {"parts": cleaner.parts(response.parts)}
+    elif response.text is not None:
+        answer = {"text": cleaner.answer(response.text)}
+    else:
+        answer = {"value": cleaner.value(response.value)}
+    changed = any(getattr(response, name) != value for name, value in answer.items())
+    spelled = "".join(token for token, _ in response.logprobs or ())
+    if changed or cleaner.text(spelled) != spelled:
+        answer["logprobs"] = None
+    if response.model is not None:
+        answer["model"] = cleaner.text(response.model)
+    return RecordedLine(request=request, response=response.model_copy(update=answer))
+
+
+def _part(part: Part) -> dict[str, Any]:
+    fields = type(part).model_fields
+    return {name: value for name, value in part if name == "type" or value != fields[name].default}
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _well_formed(text: str) -> str:
+    """The text with surrogate pairs joined and half ones replaced by U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _tokens(value: Any) -> Iterator[bytes]:
+    """A value of any depth as bytes that no other value gives: each text and collection says its length first."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Mapping):
+            yield b"{%d " % len(item)
+            for name in reversed(list(item)):
+                stack += (item[name], name)
+        elif isinstance(item, list | tuple):
+            yield b"[%d " % len(item)
+            stack.extend(reversed(item))
+        elif isinstance(item, str):
+            text = _well_formed(item).encode()
+            yield b'"%d ' % len(text) + text
+        elif isinstance(item, int) and not isinstance(item, bool):
+            yield b"%x " % item  # decimals of a huge number are refused by Python
+        else:
+            yield repr(item).encode("utf-8", "backslashreplace") + b" "

@@ -1,12 +1,26 @@
-"""Answers from a recording instead of a model: ``replay:PATH`` of a .jsonl file or a folder of them."""
+"""Answers from a recording instead of a model: ``replay:PATH`` of a .jsonl file or a folder of them.
+
+Among the lines of the same role, task and input
+
+1. those recorded with exactly this prompt answer first,
+2. else those that name no prompt (written by hand): they answer any wording,
+3. else, for the role ``solve`` only, any line: what the teacher was asked is the task itself, and its wording may
+   change with the contract.
+
+Everything else is an ``UnknownRequest``: a student that saw another skill would have answered something else. Several
+lines of one kind answer in the order they were recorded, the last one from then on.
+
+A recording made without secrets (see ``Recorder``) answers requests that hold them: with ``clean``, each rule looks
+for the request as it is, then for the request as it was cleaned.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio.to_thread
 from pydantic import ValidationError
@@ -16,27 +30,39 @@ from skillforge.errors import NotFound, Problem, ProviderError, SkillFileError, 
 from skillforge.fields import validation_problems
 from skillforge.jsonl import read_jsonl
 from skillforge.messages import Completion, Cost, Request, Usage
+from skillforge.providers.cleaner import Cleaner, CleanText, CleanValue
 from skillforge.providers.recording import CallKey, RecordedLine, RecordedRequest
 
 _COMPARED_CHARACTERS = 2_000  # of an input, when looking for the nearest recorded one
 _SHOWN_CHARACTERS = 80
+_ANY_WORDING = "solve"  # the role whose prompt is the task itself
+
+
+class Entry(NamedTuple):
+    """One line of a recording and what it is looked up by."""
+
+    key: CallKey
+    line: RecordedLine
 
 
 class Replay:
     """A provider that answers from a recording, which is read at the first call.
 
-    Where a request was recorded several times, its calls get the answers in that order and stay on the last.
+    ``clean`` and ``clean_text`` are what the recording was cleaned with (``clean`` alone does for texts too).
     Raises ``SkillFileError`` for a wrong line, ``NotFound`` for no such file, ``UnknownRequest`` for no such answer.
     """
 
     concurrency = 64
 
-    def __init__(self, path: Path, *, name: str = "") -> None:
+    def __init__(
+        self, path: Path, *, name: str = "", clean: CleanValue | None = None, clean_text: CleanText | None = None
+    ) -> None:
         self.name = name or f"replay:{path}"
         self._path = path
+        self._cleaner = Cleaner.of(clean, clean_text)
         self._recording: _Recording | None = None
         self._reading = threading.Lock()
-        self._used: dict[CallKey, int] = {}
+        self._used: dict[tuple[CallKey, str], int] = {}
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -54,19 +80,30 @@ class Replay:
         if recording is None:
             recording = await anyio.to_thread.run_sync(self._read)
         try:
-            wanted = RecordedRequest.of(request)
-            key = wanted.key
+            found, asked = self._find(recording, request)
         except ValueError as exc:
             raise ProviderError(f"the input of the {request.key.role!r} request cannot be matched: {exc}") from exc
-        lines = recording.lines.get(key)
-        if lines is None:
-            raise _unknown(self.name, wanted, key, recording)
-        number = self._used.get(key, 0)
-        self._used[key] = number + 1
+        if found is None:
+            raise _unknown(self._label, asked, recording)
+        place, lines = found
+        number = self._used.get(place, 0)
+        self._used[place] = number + 1
         return lines[min(number, len(lines) - 1)].completion(self.name)
 
     async def aclose(self) -> None:
         return None
+
+    @property
+    def _label(self) -> str:
+        return self.name if self.name.startswith("replay:") else f"the recording {self._path} of {self.name}"
+
+    def _find(self, recording: _Recording, request: Request) -> tuple[_Found | None, _Asked]:
+        """The answers, and what was asked in a form that may be shown."""
+        raw = _Asked.of(request)
+        if self._cleaner is None or raw.exact(recording):
+            return _choose(recording, [raw]), raw
+        clean = _Asked.of(self._cleaner.request(request))
+        return _choose(recording, [raw] if clean == raw else [raw, clean]), clean
 
     def _read(self) -> _Recording:
         with self._reading:  # the first calls arrive together: one of them reads
@@ -83,21 +120,80 @@ class _Recording:
         self.provenance: dict[str, Any] = {}
         content = hashlib.sha256()
         for file in _files(path):
-            for number, row in read_jsonl(file):
-                if set(row) == {"provenance"}:
-                    self._note_provenance(file, number, row["provenance"])
+            for row in read_recording(file):
+                if isinstance(row, Entry):
+                    self.lines.setdefault(row.key, []).append(row.line)
                 else:
-                    key, line = _parse(file, number, row)
-                    self.lines.setdefault(key, []).append(line)
+                    self.provenance.update(row)
             with file.open("rb") as handle:
                 content.update(hashlib.file_digest(handle, "sha256").digest())
         self.sha256 = content.hexdigest()
 
-    def _note_provenance(self, file: Path, number: int, value: Any) -> None:
-        if number != 1 or not isinstance(value, dict):
+
+_Found = tuple[tuple[CallKey, str], list[RecordedLine]]
+
+
+class _Asked(NamedTuple):
+    key: CallKey
+    request: RecordedRequest
+
+    @classmethod
+    def of(cls, request: Request) -> _Asked:
+        """Raises ``ValueError`` when the input is not canonical JSON."""
+        wanted = RecordedRequest.of(request)
+        return cls(wanted.key, wanted)
+
+    def exact(self, recording: _Recording) -> list[RecordedLine]:
+        """The lines recorded with this very prompt."""
+        return [line for line in recording.lines.get(self.key, ()) if line.request.prompt == self.request.prompt]
+
+
+def read_recording(file: Path) -> Iterator[Entry | dict[str, Any]]:
+    """The lines of one recording, streamed; its provenance as a dictionary.
+
+    A last line that was cut off while it was written is left out. Raises ``SkillFileError`` for any other wrong line,
+    ``NotFound`` when the file cannot be opened.
+    """
+    for number, row in _rows(file):
+        if set(row) != {"provenance"}:
+            yield _parse(file, number, row)
+        elif number == 1 and isinstance(row["provenance"], dict):
+            yield row["provenance"]
+        else:
             problem = Problem("must be an object in the first line", field="provenance", line=number)
             raise SkillFileError(str(file), [problem])
-        self.provenance.update(value)
+
+
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        yield from read_jsonl(file)
+    except SkillFileError as exc:
+        if not _is_torn(file, exc.problems[0].line):
+            raise
+
+
+def _is_torn(file: Path, line: int | None) -> bool:
+    """Whether this is the last line and has no end."""
+    last, number = b"", 0
+    with file.open("rb") as handle:
+        while chunk := handle.read(1 << 20):
+            number += chunk.count(b"\n")
+            last = chunk[-1:]
+    return last != b"\n" and line == number + 1
+
+
+def _choose(recording: _Recording, asked: Sequence[_Asked]) -> _Found | None:
+    """The lines that answer by the first rule that finds any (see the module), and the name of their queue."""
+    for item in asked:
+        if same := item.exact(recording):
+            return (item.key, str(item.request.prompt)), same
+    for key, _ in asked:
+        if by_hand := [line for line in recording.lines.get(key, ()) if line.request.prompt is None]:
+            return (key, "by hand"), by_hand
+    for key, request in asked:
+        if request.role == _ANY_WORDING and (lines := recording.lines.get(key)):
+            return (key, "any"), lines
+    return None
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -110,22 +206,29 @@ def _files(path: Path) -> Iterator[Path]:
     yield from files
 
 
-def _parse(file: Path, number: int, row: dict[str, Any]) -> tuple[CallKey, RecordedLine]:
+def _parse(file: Path, number: int, row: dict[str, Any]) -> Entry:
     def line_of(location: tuple[str | int, ...]) -> tuple[int, int]:
         return number, 1
 
     try:
         line = RecordedLine.model_validate(row)
-        return line.request.key, line
+        return Entry(line.request.key, line)
     except ValidationError as exc:
         raise SkillFileError(str(file), validation_problems(exc, RecordedLine, line_of)) from exc
     except ValueError as exc:
         raise SkillFileError(str(file), [Problem(str(exc), field="request.input", line=number)]) from exc
 
 
-def _unknown(name: str, wanted: RecordedRequest, key: CallKey, recording: _Recording) -> UnknownRequest:
+def _unknown(name: str, asked: _Asked, recording: _Recording) -> UnknownRequest:
+    key, wanted = asked
     shown = _shorten(compact(wanted.input))
     message = f"{name} has no answer for the {wanted.role!r} request with input {shown}"
+    if key in recording.lines:
+        return UnknownRequest(
+            f"{message} and this prompt; it has one for another prompt: the skill, the student's frame or the limits"
+            " changed since",
+            hint="record again: the same command with --record DIR",
+        )
     found = _nearest(wanted, recording)
     if found is None:
         return UnknownRequest(message + "; the recording is empty", hint="record the answers first")

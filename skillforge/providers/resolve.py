@@ -7,19 +7,23 @@ from pathlib import Path
 
 from skillforge.errors import UsageError
 from skillforge.providers.base import Provider
+from skillforge.providers.network import Network
 from skillforge.suggest import did_you_mean
 
 
-def resolve_provider(model: str, *, base_dir: Path | None = None) -> Provider:
-    """The provider behind ``provider:model``, split at the first colon.
+def resolve_provider(model: str, network: Network, *, base_dir: Path | None = None) -> Provider:
+    """The provider behind ``provider:model``, split at the first colon: one of ours, or a server ``network`` knows.
 
-    Paths are taken relative to ``base_dir`` (default: the working directory). Nothing is loaded yet beyond small files.
-    Raises ``UsageError`` for an unknown provider, ``NotFound`` for a missing model or file, ``SkillFileError``.
+    Paths are taken relative to ``base_dir`` (default: the working directory). Nothing is loaded yet beyond small files,
+    no key is looked up, no connection made. Raises ``UsageError`` for an unknown provider, ``NotFound`` for a missing
+    model or file, ``SkillFileError``.
     """
     prefix, colon, rest = model.partition(":")
+    if colon and rest and network.knows(prefix):
+        return network.provider(model)
     make = _PROVIDERS.get(prefix)
     if make is None or not colon or not rest:
-        raise _unknown(model, prefix, complete=bool(colon and rest))
+        raise _unknown(model, prefix, network, complete=bool(colon and rest))
     return make(model, rest, base_dir or Path())
 
 
@@ -49,6 +53,8 @@ _PROVIDERS: dict[str, Callable[[str, str, Path], Provider]] = {
     "replay": _replay,
 }
 _EXAMPLES = {
+    "anthropic": "anthropic:claude-haiku-5-5",
+    "openai": "openai:gpt-6-luna",
     "local": "local:smollm2-135m or local:path/to/model.gguf",
     "scripted": "scripted:answers.yaml",
     "replay": "replay:recorded.jsonl",
@@ -59,11 +65,15 @@ def _anchored(path: str, base_dir: Path) -> str:
     return str(base_dir / Path(path).expanduser())
 
 
-def _unknown(model: str, prefix: str, *, complete: bool) -> UsageError:
-    examples = "; ".join(_EXAMPLES.values())
-    if prefix in _PROVIDERS and not complete:
-        return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES[prefix]}")
+def _unknown(model: str, prefix: str, network: Network, *, complete: bool) -> UsageError:
+    endpoints = list(network.settings.endpoints)
+    examples = "; ".join([*_EXAMPLES.values(), *(f"{name}:MODEL" for name in endpoints)])
+    if not complete and (prefix in _EXAMPLES or prefix in endpoints):
+        return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES.get(prefix, f'{prefix}:MODEL')}")
     if complete:
-        near = did_you_mean(prefix, _PROVIDERS, what="this version has")
-        return UsageError(f"no provider {prefix!r} in {model!r}", hint=f"{near} Models are written {examples}")
+        near = did_you_mean(prefix, [*_EXAMPLES, *endpoints], what="this repository has")
+        server = f"A server of your own: [endpoints.{prefix}] in skillforge.toml."
+        return UsageError(
+            f"no provider {prefix!r} in {model!r}", hint=f"{near} Models are written {examples}. {server}"
+        )
     return UsageError(f"{model!r} is not a model: it must be provider:model", hint=f"for example {examples}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 _JSON = ("report", "samples")
-_EFFORT = ("reused", "seconds")  # what it took to make a report this time, which is no part of the result
+_EFFORT = ("reused", "seconds", "spent_usd")  # what it took to make a report this time, which is no part of the result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,8 +145,25 @@ _FIRST = (
     *_IMMUTABLE.values(),
 )
 
+# Tokens written to a prompt cache and thought in silence; how many requests an attempt took; and paid answers that no
+# finished row holds yet.
+_SECOND = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN {column} INTEGER"
+        for table in ("runs", "attempts")
+        for column in ("written_tokens", "reasoning_tokens")
+    ),
+    "ALTER TABLE attempts ADD COLUMN calls INTEGER NOT NULL DEFAULT 1",
+    """CREATE TABLE answers (
+        key TEXT NOT NULL PRIMARY KEY,
+        model TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+)
+
 # Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

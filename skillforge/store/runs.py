@@ -29,15 +29,16 @@ CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit
 
 _RUN_COLUMNS = (
     "id, skill, version, digest, student, model, status, reason, input, output, checks,"
-    " input_tokens, cached_tokens, output_tokens, tokens_estimated, usd, cost_estimated, cost_basis, latency_s,"
-    " tags, source, created_at"
+    " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
+    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at"
 )
 _ATTEMPT_COLUMNS = (
     "run_id, n, kind, text, problems, stop, model,"
-    " input_tokens, cached_tokens, output_tokens, tokens_estimated, usd, cost_estimated, cost_basis, latency_s, error"
+    " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
+    " usd, cost_estimated, cost_basis, latency_s, error, calls"
 )
-_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 22)})"
-_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 24)})"
+_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 19)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class RunLog:
                     cost=_cost(row),
                     latency_s=row["latency_s"],
                     error=row["error"],
+                    calls=row["calls"],
                 )
             )
         return attempts
@@ -163,6 +165,7 @@ class RunLog:
             attempt.model,
             *_figures(attempt.usage, attempt.cost, attempt.latency_s),
             self._error(attempt.error),
+            attempt.calls,
         )
 
     def _check(self, check: CheckResult) -> dict[str, Any]:
@@ -213,7 +216,8 @@ def rows_in(db: Database, sql_up_to_in: str, keys: Iterable[str]) -> list[dict[s
 
 
 def _figures(usage: Usage, cost: Cost, latency_s: float | None) -> tuple[Any, ...]:
-    tokens = (usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.estimated)
+    sent = (usage.input_tokens, usage.cached_tokens, usage.written_tokens)
+    tokens = (*sent, usage.output_tokens, usage.reasoning_tokens, usage.estimated)
     return (*tokens, cost.usd, cost.estimated, cost.basis, latency_s)
 
 
@@ -221,7 +225,9 @@ def _usage(row: Mapping[str, Any]) -> Usage:
     return Usage(
         input_tokens=row["input_tokens"],
         cached_tokens=row["cached_tokens"],
+        written_tokens=row["written_tokens"],
         output_tokens=row["output_tokens"],
+        reasoning_tokens=row["reasoning_tokens"],
         estimated=bool(row["tokens_estimated"]),
     )
 

@@ -14,6 +14,7 @@ from moods import Cli
 COMMANDS = [
     *(["init"], ["lint"], ["save"], ["create"], ["run"], ["eval"], ["list"], ["show"], ["demo"]),
     *(["models", "pull"], ["models", "list"], ["models", "test"]),
+    *(["keys", "set"], ["keys", "list"], ["keys", "remove"]),
 ]
 
 
@@ -31,11 +32,11 @@ def test_the_list_of_commands_is_not_cut(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert "..." not in shown.out.partition("Commands:")[2]
-    for command in ("init", "lint", "save", "create", "run", "eval", "list", "show", "models", "demo"):
+    for command in ("init", "lint", "save", "create", "run", "eval", "list", "show", "models", "keys", "demo"):
         assert f"\n  {command} " in shown.out
 
 
-@pytest.mark.parametrize("args", [(), ("models",)])
+@pytest.mark.parametrize("args", [(), ("models",), ("keys",)])
 def test_a_group_without_a_command_shows_its_help_on_stderr(cli: Cli, args: tuple[str, ...]) -> None:
     shown = cli(*args)
     assert (shown.code, shown.out) == (2, "")

@@ -98,7 +98,7 @@ def test_an_interrupted_eval_says_how_to_go_on_and_does(cli: Cli, repo: Path) ->
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert "samples are kept; the same command goes on from there" in err
+    assert "samples are kept\n  -> go on with: " in err
     assert "Traceback" not in err
     asked = calls(repo / "right.log")
     assert IN_FLIGHT < asked < 2 * TEST

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,30 @@ from hypothesis import strategies as st
 
 from skillforge.canonical import digest
 from skillforge.errors import NotFound, ProviderError, SkillFileError, UnknownRequest, UsageError
-from skillforge.messages import Completion, Cost, Message, Request, Usage
-from skillforge.providers.recording import RecordedLine, RecordedRequest, RecordedResponse, write_recording
+from skillforge.messages import (
+    Completion,
+    Cost,
+    Media,
+    Message,
+    Reasoning,
+    Request,
+    RequestKey,
+    Text,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from skillforge.providers.recording import (
+    RecordedLine,
+    RecordedRequest,
+    RecordedResponse,
+    prompt_digest,
+    write_recording,
+)
 from skillforge.providers.replay import Replay
+from skillforge.redact import Redactor
 
 TASK = "sort mail"
 
@@ -135,6 +157,8 @@ GOOD = json.dumps(line("hi", text="x").to_json())
         (GOOD.replace('"text": "x"', '"text": "x", "costs": 1'), "response.costs"),
         (GOOD.replace('"hi"', "9007199254740993000"), "request.input"),
         (GOOD.replace('"hi"', "NaN"), "not JSON"),
+        (GOOD.replace('"text": "x"', '"text": "x", "parts": []'), "either text or json"),
+        (GOOD.replace('"task"', '"prompt": "abc", "task"'), "request.prompt"),
     ],
 )
 def test_a_malformed_line_is_named_with_file_and_line(tmp_path, asking, second, words):
@@ -189,3 +213,209 @@ def test_every_line_reads_back_as_written(value, text):
     response = RecordedResponse.model_validate(answer)
     written = RecordedLine(request=RecordedRequest(role="r", task=digest("t"), input=value), response=response)
     assert RecordedLine.model_validate(json.loads(json.dumps(written.to_json()))) == written
+
+
+def said(text: str, **more: Any) -> Completion:
+    return Completion(message=Message.of("assistant", text), stop="stop", model="m", **more)
+
+
+def live(text: str, request: Request) -> RecordedLine:
+    return RecordedLine.of(request, said(text))
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+OBJECT = st.dictionaries(TEXT, JSON, max_size=3)
+COUNT = st.none() | st.integers(0, 2**70)
+PART = st.one_of(
+    st.builds(Text, text=TEXT),
+    st.builds(ToolCall, id=TEXT, name=TEXT, arguments=OBJECT),
+    st.builds(Reasoning, kind=TEXT, data=OBJECT),
+    st.builds(ToolResult, id=TEXT, content=JSON, is_error=st.booleans()),
+    st.builds(Media, type=st.sampled_from(["image", "document"]), media_type=TEXT, data=TEXT, url=TEXT),
+)
+LOGPROB = st.builds(
+    TokenLogprob, token=TEXT, logprob=st.floats(allow_nan=False, allow_infinity=False) | st.just(-math.inf)
+)
+COMPLETION = st.builds(
+    Completion,
+    message=st.builds(
+        Message,
+        role=st.just("assistant"),
+        content=st.lists(PART, max_size=4).map(tuple) | st.builds(Text, text=TEXT).map(lambda part: (part,)),
+    ),
+    stop=st.sampled_from(["stop", "length", "tool_calls", "refusal", "content_filter"]),
+    model=TEXT,
+    usage=st.builds(
+        Usage,
+        input_tokens=COUNT,
+        cached_tokens=COUNT,
+        written_tokens=COUNT,
+        output_tokens=COUNT,
+        reasoning_tokens=COUNT,
+        estimated=st.booleans(),
+    ),
+    cost=st.builds(Cost, usd=st.none() | st.floats(0, 1e6), estimated=st.booleans(), basis=TEXT),
+    latency_s=st.none() | st.floats(0, 1e6),
+    logprobs=st.none() | st.lists(LOGPROB, max_size=3).map(tuple),
+    calls=st.integers(0, 9),
+)
+
+
+@given(completion=COMPLETION, asked=JSON | st.integers(2**53, 2**80), text=st.text())
+def test_every_completion_reads_back_as_it_was(completion, asked, text):
+    request = Request(
+        messages=(Message.of("user", text),), key=RequestKey(role="run", task="sort", input=asked), max_output_tokens=5
+    )
+    written = json.dumps(RecordedLine.of(request, completion).to_json())
+    read = RecordedLine.model_validate(json.loads(written))
+    assert read.completion("another") == completion
+    assert read.request == RecordedRequest.of(request)
+
+
+def test_a_line_holds_no_defaults(asking):
+    written = live("hello", asking("hi")).to_json()
+    assert list(written["request"]) == ["role", "task", "input", "prompt"]
+    assert written["response"] == {"text": "hello", "model": "m"}
+    assert list(line("hi", text="x").to_json()["request"]) == ["role", "task", "input"]
+
+
+def test_figures_that_json_cannot_hold_are_unknown(asking):
+    odd = said("x", latency_s=-1.0, cost=Cost(usd=math.inf, basis="b"))
+    read = RecordedLine.of(asking(), odd).completion("m")
+    assert (read.latency_s, read.cost) == (None, Cost(basis="b"))
+
+
+TOOL = Tool(name="look", parameters={"type": "object"})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"output_schema": {"type": "object"}},
+        {"tools": (TOOL,)},
+        {"max_output_tokens": 5},
+        {"temperature": 0.0},
+        {"logprobs": True},
+        {"messages": (Message.of("user", "hello"),)},
+        {"messages": (Message(role="user", content=(Reasoning(kind="k", data={}), Text(text="hello"))),)},
+    ],
+)
+def test_the_prompt_digest_follows_all_that_a_model_sees(asking, changed):
+    assert prompt_digest(asking().model_copy(update=changed)) != prompt_digest(asking())
+
+
+def test_the_prompt_digest_ignores_what_no_model_sees(asking):
+    other = asking(role="solve-repair", input={"other": 1}, timeout_s=3, fixed=1)
+    assert prompt_digest(other) == prompt_digest(asking())
+    assert prompt_digest(asking(tools=(TOOL,))) == prompt_digest(
+        asking(tools=(TOOL.model_copy(update={"effect": "write"}),))
+    )
+
+
+def test_the_order_of_a_schema_is_part_of_the_prompt(asking):
+    first = prompt_digest(asking(output_schema={"properties": {"a": {}, "b": {}}}))
+    assert first != prompt_digest(asking(output_schema={"properties": {"b": {}, "a": {}}}))
+
+
+def deep() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(5_000):
+        value = {"a": [value]}
+    return value
+
+
+@pytest.mark.parametrize("odd", [math.nan, 2**80, 1 << 20_000, "\ud800", {1: 2}, {3, 4}, None], ids=range(7))
+def test_a_prompt_that_is_no_canonical_json_has_a_digest(asking, odd):
+    call = ToolCall(id="1", name="look", arguments={"odd": deep() if odd is None else odd})
+    request = asking("\ud800 half").model_copy(update={"messages": (Message(role="assistant", content=(call,)),)})
+    assert prompt_digest(request) == prompt_digest(request) != prompt_digest(asking("\ud800 half"))
+
+
+@given(first=JSON, second=JSON)
+def test_two_prompts_never_share_a_digest(first, second):
+    def request(value: Any) -> Request:
+        content = (ToolResult(id="1", content=value),)
+        return Request(messages=(Message(role="tool", content=content),), key=RequestKey(role="r", task="t", input=1))
+
+    same = json.dumps(first) == json.dumps(second)
+    assert (prompt_digest(request(first)) == prompt_digest(request(second))) == same
+
+
+def test_two_arms_that_ask_the_same_get_each_its_own_answers(tmp_path, asking):
+    bare, skilled = (asking(words, role="run", input={"text": "hi"}) for words in ("bare", "with a skill"))
+    lines = [live("b1", bare), live("s1", skilled), live("b2", bare), live("s2", skilled)]
+    provider = replay(tmp_path, *lines)
+    assert [ask(provider, skilled).text for _ in range(3)] == ["s1", "s2", "s2"]
+    assert [ask(provider, bare).text for _ in range(3)] == ["b1", "b2", "b2"]
+
+
+def test_a_line_written_by_hand_answers_where_no_prompt_is_the_same(tmp_path, asking):
+    asked = asking("as recorded", role="run", input={"text": "hi"})
+    provider = replay(tmp_path, line("hi", role="run", text="by hand"), live("live", asked))
+    assert ask(provider, asked).text == "live"
+    assert ask(provider, asking("another", role="run", input={"text": "hi"})).text == "by hand"
+
+
+def test_what_the_teacher_solved_answers_any_wording(tmp_path, asking):
+    provider = replay(tmp_path, live("one", asking("a", input={"t": 1})), live("two", asking("b", input={"t": 1})))
+    assert ask(provider, asking("b", input={"t": 1})).text == "two"
+    assert [ask(provider, asking("c", input={"t": 1})).text for _ in range(3)] == ["one", "two", "two"]
+
+
+@pytest.mark.parametrize("role", ["run", "run-repair", "author", "solve-repair"])
+def test_another_prompt_is_not_answered_and_says_so(tmp_path, asking, role):
+    provider = replay(tmp_path, live("x", asking("with a skill", role=role, input={"text": "hi"})))
+    with pytest.raises(UnknownRequest, match=r"another prompt: the skill, .* changed") as caught:
+        ask(provider, asking("with another", role=role, input={"text": "hi"}))
+    assert "--record" in caught.value.hint
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path, asking):
+    path = tmp_path / "cut.jsonl"
+    path.write_text(GOOD + "\n" + GOOD[:-9], encoding="utf-8")
+    assert ask(Replay(path), asking("hi")).text == "x"
+    path.write_text(GOOD[:-9] + "\n" + GOOD, encoding="utf-8")
+    with pytest.raises(SkillFileError, match=r"cut\.jsonl:1"):
+        ask(Replay(path), asking("hi"))
+
+
+KEY = "sk-ant-api03-" + "Ab3dEf6hIj" * 4
+
+
+def test_a_written_recording_holds_no_secret(tmp_path, asking):
+    redactor = Redactor({"SHOP_PASSWORD": "correcthorse77"})
+    request = asking("x", input={"text": f"my key is {KEY}"})
+    parts = (Text(text="see"), ToolCall(id="1", name="look", arguments={"q": "correcthorse77"}))
+    lines = [
+        live(f'{{"card": 4111111111111111, "key": "{KEY}"}}', asking("card")),
+        live("fine", request),
+        RecordedLine.of(
+            asking("call"), said("").model_copy(update={"message": Message(role="assistant", content=parts)})
+        ),
+        line("value", json={"n": 12, "key": KEY}, logprobs=[[KEY[:9], -1], [KEY[9:], -1]]),
+        line("plain", text="yes", logprobs=[["y", -0.5], ["es", None]]),
+    ]
+    path = tmp_path / "clean.jsonl"
+    provenance = {"who": f"me, with {KEY}", "tokens": 12}
+    write_recording(path, lines, provenance=provenance, clean=redactor.value, clean_text=redactor.text)
+    content = path.read_text()
+    assert KEY[13:] not in content
+    assert "correcthorse77" not in content
+    assert "4111" not in content
+    assert prompt_digest(request) not in content
+    provider = Replay(path, clean=redactor.value)
+    assert provider.provenance["tokens"] == 12
+    assert json.loads(ask(provider, asking("card")).text).keys() == {"card", "key"}
+    assert ask(provider, request).text == "fine"
+    assert ask(provider, asking("value")).logprobs is None
+    assert ask(provider, asking("plain")).logprobs == (
+        TokenLogprob(token="y", logprob=-0.5),
+        TokenLogprob(token="es", logprob=-math.inf),
+    )
+
+
+def test_a_line_that_could_not_be_read_again_is_not_written(tmp_path, asking):
+    for asked, answer in (({"n": 2**60}, "x"), ({"n": 1}, "x" * 2_000_000)):
+        with pytest.raises(UsageError, match="read again"):
+            write_recording(tmp_path / "r.jsonl", [live(answer, asking(input=asked))])
+    assert list(tmp_path.iterdir()) == []

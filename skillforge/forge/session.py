@@ -1,0 +1,175 @@
+"""The models of one command: the budget that bounds them, the recording they are written to or answered from.
+
+Every answer that may have cost money is kept until the command has finished, so that an interruption between the calls
+of one run, or between drafting and storing a skill, loses none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillforge.canonical import digest
+from skillforge.engine.execute import PromptExecutor
+from skillforge.errors import UsageError
+from skillforge.forge.workspace import Workspace
+from skillforge.messages import Completion, Cost, Request, Usage
+from skillforge.providers.base import Provider
+from skillforge.providers.budget import Budget
+from skillforge.providers.recorder import Recorder, replay_of
+from skillforge.providers.recording import prompt_digest
+from skillforge.providers.remote import Remote
+from skillforge.providers.replay import Replay
+from skillforge.version import __version__
+
+_SOME = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a command may use models. Raises ``UsageError`` for terms that contradict each other.
+
+    ``budget_usd`` bounds what it spends, in US dollars. ``record`` is a folder that gets a recording of every answer;
+    ``replay`` is such a folder, which then answers instead of the models.
+    """
+
+    budget_usd: float | None = None
+    record: Path | None = None
+    replay: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.record is not None and self.replay is not None:
+            raise UsageError("--record and --replay exclude each other", hint="a replayed run is recorded already")
+        if self.budget_usd is not None and not self.budget_usd > 0:
+            raise UsageError(f"a budget of {self.budget_usd:g} buys nothing", hint="give dollars, such as --budget 5")
+
+
+NO_TERMS = Terms()  # spend what it takes, record nothing
+
+
+class Session:
+    """Opens models by name for one command. Call ``finish`` when the command has stored what it was about.
+
+    A missing key is found when a model is opened, before anything is paid for.
+    """
+
+    def __init__(self, work: Workspace, terms: Terms) -> None:
+        self.budget = Budget(terms.budget_usd)
+        self._work = work
+        self._terms = terms
+        self._opened: dict[str, Provider] = {}
+        self._asked: set[str] = set()
+        self._recorder = (
+            Recorder(
+                terms.record,
+                clean=work.redactor.value,
+                clean_text=work.redactor.text,
+                provenance={"recorded_with": f"skillforge {__version__}"},
+            )
+            if terms.record is not None
+            else None
+        )
+
+    def provider(self, model: str) -> Provider:
+        """The model on this session's terms."""
+        if model not in self._opened:
+            self._opened[model] = self._open(model)
+        return self._opened[model]
+
+    def executor(self, student: str, *, role: str = "run") -> PromptExecutor:
+        """What runs skills on that student. The only place that turns a student's name into an executor."""
+        return PromptExecutor(self.provider(student), role=role, custom_checks=self._work.custom_checks)
+
+    @property
+    def spent_usd(self) -> float | None:
+        """US dollars this command paid so far; ``None`` where a call's cost is unknown."""
+        return None if self.budget.unknown else self.budget.spent_usd
+
+    def record(self, model: str, calls: Iterable[tuple[Request, Completion]]) -> None:
+        """Write answers that an earlier command was given into this one's recording; nothing without ``record``."""
+        if self._recorder is not None and not isinstance(self._work.provider(model), Replay):
+            for request, completion in calls:
+                self._recorder.add(model, request, completion)
+
+    def finish(self) -> None:
+        """Forget the answers kept for an interruption: what they were asked for is stored."""
+        if self._recorder is not None and self._recorder.left_out:
+            self._work.say(f"{self._recorder.left_out} answers are not in the recording: no line can hold them")
+        if self._asked:
+            self._work.answers.forget(self._asked)
+            self._asked.clear()
+
+    def _open(self, model: str) -> Provider:
+        base = self._work.provider(model)
+        if isinstance(base, Replay):  # a recorded teacher: free, and it is its own recording
+            return base
+        if self._terms.replay is not None:
+            redactor = self._work.redactor
+            return replay_of(self._terms.replay, model, clean=redactor.value, clean_text=redactor.text)
+        if isinstance(base, Remote):
+            bounded = base.under(self.budget)
+            bounded.open()
+            return _Kept(bounded, self, self._recorder)
+        if base.price(_SOME).usd == 0:
+            return base if self._recorder is None else _Recorded(base, self._recorder)
+        if self._terms.budget_usd is not None:
+            raise UsageError(f"{model} cannot be held to a budget", hint="only network models with a known price can")
+        return _Kept(base, self, self._recorder)
+
+    def _known(self, key: str) -> Completion | None:
+        self._asked.add(key)
+        return self._work.answers.known(key)
+
+    def _keep(self, key: str, model: str, completion: Completion) -> None:
+        if completion.stop != "length" and completion.message.content:  # else the next try should ask again
+            self._work.answers.add(key, model, completion)
+
+
+class _Recorded:
+    """A provider whose answers go into a recording."""
+
+    def __init__(self, base: Provider, recorder: Recorder | None) -> None:
+        self._base = base
+        self._recorder = recorder
+
+    @property
+    def name(self) -> str:
+        return self._base.name
+
+    @property
+    def concurrency(self) -> int:
+        return self._base.concurrency
+
+    def fingerprint(self) -> str:
+        return self._base.fingerprint()
+
+    def price(self, usage: Usage) -> Cost:
+        return self._base.price(usage)
+
+    async def complete(self, request: Request) -> Completion:
+        completion = await self._base.complete(request)
+        if self._recorder is not None:
+            self._recorder.add(self.name, request, completion)
+        return completion
+
+    async def aclose(self) -> None:
+        """Nothing: the workspace closes the model itself."""
+
+
+class _Kept(_Recorded):
+    """A provider that costs money: an answer is kept before anybody uses it, and found again after an interruption."""
+
+    def __init__(self, base: Provider, session: Session, recorder: Recorder | None) -> None:
+        super().__init__(base, recorder)
+        self._session = session
+
+    async def complete(self, request: Request) -> Completion:
+        key = digest({"by": self.fingerprint(), "role": request.key.role, "prompt": prompt_digest(request)})
+        completion = self._session._known(key)
+        if completion is None:
+            completion = await self._base.complete(request)
+            self._session._keep(key, self.name, completion)
+        if self._recorder is not None:
+            self._recorder.add(self.name, request, completion)
+        return completion

@@ -1,0 +1,72 @@
+"""When a provider says the same again and again, asking on only costs time and money."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from skillforge.errors import ContextOverflow, Halt, ProviderError, ProviderStopped, RequestRejected
+
+SAME_ERRORS = 5
+SAME_404 = 2  # no such model, or no such address: that does not change
+_LONGEST = 500  # characters of a message that are compared
+
+
+class Breaker:
+    """Stops everything at the fifth equal error with no success in between, for all callers of one model.
+
+    Errors are equal when type and message are, numbers and ids aside. An input that is too long for the model is that
+    input's own trouble and does not count. Once stopped it stays stopped until ``start_again``.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen: Counter[str] = Counter()
+        self._stopped: tuple[str, str] | None = None  # message, hint
+
+    def succeeded(self) -> None:
+        if self._seen:
+            self._seen.clear()
+
+    def check(self) -> None:
+        """Raises ``ProviderStopped`` once the same error came too often."""
+        if self._stopped is not None:
+            raise self._stop()
+
+    def start_again(self) -> None:
+        """For a new command, after what was wrong may have been mended. What is counted and not stopped stays."""
+        if self._stopped is not None:
+            self._stopped = None
+            self._seen.clear()
+
+    def failed(self, error: ProviderError) -> ProviderError:
+        """What to raise for a call's final ``error``: that, or ``ProviderStopped``."""
+        if isinstance(error, Halt):
+            return error
+        if self._stopped is None and not isinstance(error, ContextOverflow):
+            self._count(error)
+        return error if self._stopped is None else self._stop()
+
+    def _count(self, error: ProviderError) -> None:
+        kind = f"{type(error).__name__} {without_numbers(str(error))}"
+        self._seen[kind] += 1
+        times = self._seen[kind]
+        if times >= (SAME_404 if is_404(error) else SAME_ERRORS):
+            said = str(error).removeprefix(f"{self._name}: ")
+            hint = f"{error.hint or 'mend it'}; what is done is kept, the same command goes on"
+            self._stopped = (f"{self._name} said the same {times} times: {said}", hint)
+
+    def _stop(self) -> ProviderStopped:
+        assert self._stopped is not None
+        message, hint = self._stopped
+        return ProviderStopped(message, hint=hint)  # a new one each time: tracebacks of callers must not mix
+
+
+def is_404(error: ProviderError) -> bool:
+    """Whether the server knows no such model or address. Wires write the status into the message."""
+    return isinstance(error, RequestRejected) and re.search(r"\bHTTP 404\b", str(error)) is not None
+
+
+def without_numbers(message: str) -> str:
+    """The message with every number, and every word that holds a digit (an id), replaced by ``#``."""
+    return re.sub(r"[\w-]*\d[\w-]*", "#", message[:_LONGEST])

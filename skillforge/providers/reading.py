@@ -1,0 +1,93 @@
+"""Reading what a server sent: every value may be missing, of a wrong type, or not even text."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from skillforge.canonical import compact
+from skillforge.messages import Part, Text, TokenLogprob, ToolCall, Usage
+
+
+def parsed(text: str | bytes) -> Any:
+    """A JSON value. Raises ``ValueError`` for anything else, NaN and infinities too."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("JSON nested too deep") from None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def text(value: Any) -> str:
+    """A text; half a surrogate pair, which no file or database can hold, becomes ``?``."""
+    if not isinstance(value, str):
+        return ""
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def count(value: Any) -> int | None:
+    """A number of tokens, or ``None`` for what is none: unknown is not zero."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
+
+
+def usage_of(
+    input_tokens: Any, output_tokens: Any, total_tokens: Any, read: Mapping[str, Any], thought: Mapping[str, Any]
+) -> Usage:
+    """Usage from an API that counts cached tokens in its input.
+
+    Some servers leave reasoning out of the output and have it in the total only: it is charged like output.
+    """
+    sent, made, total = count(input_tokens), count(output_tokens), count(total_tokens)
+    if sent is not None and made is not None and total is not None:
+        made = max(made, total - sent)
+    return Usage(
+        input_tokens=sent,
+        cached_tokens=_within(count(read.get("cached_tokens")), sent),
+        written_tokens=_within(count(read.get("cache_write_tokens")), sent),
+        output_tokens=made,
+        reasoning_tokens=_within(count(thought.get("reasoning_tokens")), made),
+    )
+
+
+def tool_call(number: int, call_id: str, name: str, arguments: str) -> Part:
+    """A call, or the text of one that nobody can make: then it is what the model said."""
+    try:
+        value = parsed(arguments or "{}")
+        compact(value).encode()
+    except (ValueError, RecursionError):
+        value = None
+    if not name or not isinstance(value, dict):
+        return Text(text=f"{name}{arguments}")
+    return ToolCall(id=call_id or f"call-{number}", name=name, arguments=value)
+
+
+def token_logprobs(found: Any) -> Iterator[TokenLogprob]:
+    for item in items(found):
+        logprob = mapping(item).get("logprob")
+        if isinstance(logprob, int | float) and not isinstance(logprob, bool) and _finite(logprob):
+            yield TokenLogprob(token=text(item.get("token")), logprob=float(logprob))
+
+
+def _within(part: int | None, whole: int | None) -> int | None:
+    """A part larger than its whole is no count of anything."""
+    return None if part is None or (whole is not None and part > whole) else part
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")

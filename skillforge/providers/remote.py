@@ -1,0 +1,236 @@
+"""A model on a server: retries, waiting, money and what the server turned out to take, around one-call wires."""
+
+from __future__ import annotations
+
+import copy
+import random as chance
+from collections.abc import Callable
+from dataclasses import replace
+
+import anyio
+
+from skillforge.canonical import digest
+from skillforge.errors import ProviderError, ProviderTimeout, RateLimited, RequestRejected, RetryableError
+from skillforge.messages import Completion, Cost, Request, Usage
+from skillforge.providers.backoff import pause_s
+from skillforge.providers.breaker import Breaker, is_404
+from skillforge.providers.budget import Budget
+from skillforge.providers.limiter import Limiter, Ticket
+from skillforge.providers.wire import Address, Dialect, Wire, adapted
+from skillforge.tokens import bound_tokens
+
+TRIES = 6  # of one request, when the server fails or gives no answer
+RATE_LIMITED_TRIES = 12  # more than that: being told to wait is no failure
+WIRE_VERSION = 1  # raised when the wires come to ask in another way: stored answers are then asked for again
+
+Pricing = Callable[[Usage, str], Cost]  # the price of one call's usage at a model
+
+
+class Remote:
+    """A provider over one wire, which is made (and its key looked up) at the first call or by ``open``.
+
+    ``connect`` and ``limiter`` raise ``UsageError`` when the key is missing. ``most`` is how many calls at once make
+    sense. ``budget`` is what all calls are booked to. A refusal that names something optional is answered by leaving
+    it out, and once the server has answered without it, it is left out of all later calls.
+
+    A call that failed and may be charged for all the same is part of the cost at its worst case, marked as estimated.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        connect: Callable[[], Wire],
+        *,
+        limiter: Callable[[], Limiter],
+        price: Pricing,
+        most: int,
+        budget: Budget | None = None,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        self.name = address.name
+        self.concurrency = most
+        self._address = address
+        self._line = _Line(address, connect, limiter)
+        self._price = price
+        self._budget = budget or Budget(None)
+        self._random = random
+
+    def under(self, budget: Budget) -> Remote:
+        """A twin that books to ``budget`` and shares everything else: closing one closes the wire of both.
+
+        Every command takes its own twin, so a provider that was stopped gets a new chance here.
+        """
+        self._line.breaker.start_again()
+        twin = copy.copy(self)
+        twin._budget = budget
+        return twin
+
+    def open(self) -> None:
+        """Make the wire now, so that a missing key or package shows before any work is done."""
+        self._line.open()
+
+    async def aclose(self) -> None:
+        await self._line.aclose()
+
+    def fingerprint(self) -> str:
+        address = self._address
+        options = address.options.model_dump(include={"effort", "temperature", "thinking_tokens", "structured"})
+        identity = {"kind": address.kind, "base_url": address.base_url, "model": address.model, "options": options}
+        return f"remote {digest({'wires': WIRE_VERSION, **identity})}"
+
+    def price(self, usage: Usage) -> Cost:
+        return self._price(usage, self._address.model)
+
+    def worst(self, request: Request) -> Cost:
+        """The most one call can cost: every token that fits, at whichever of the input prices is dearest."""
+        sent = bound_tokens(request)
+        output = request.max_output_tokens + (self._address.options.thinking_tokens or 0)
+        splits = ((0, 0), (sent, 0), (0, sent))  # read from and written to the provider's cache
+        costs = [
+            self.price(Usage(input_tokens=sent, cached_tokens=read, written_tokens=written, output_tokens=output))
+            for read, written in splits
+        ]
+        if any(cost.usd is None for cost in costs):
+            return Cost()
+        return max(costs, key=lambda cost: cost.usd or 0.0).model_copy(update={"estimated": True})
+
+    async def complete(self, request: Request) -> Completion:
+        asking = _Asking(request, self.worst(request))
+        try:
+            return await self._insist(asking)
+        except ProviderError as exc:
+            final = self._line.breaker.failed(exc)
+            final.calls, final.maybe_billed = asking.calls, asking.lost is not None
+            if final is exc:
+                raise
+            raise final from exc
+
+    async def _insist(self, asking: _Asking) -> Completion:
+        while True:
+            try:
+                return await self._try(asking)
+            except RetryableError as exc:
+                if asking.is_over(exc):
+                    raise
+                await anyio.sleep(asking.pause_s)
+
+    async def _try(self, asking: _Asking) -> Completion:
+        """One try: the money is set aside before a slot is taken, so that no slot is held while waiting for it."""
+        wire, limiter = self._line.open()
+        money = await self._budget.reserve(asking.worst, model=self.name)
+        before = asking.calls
+        try:
+            async with limiter.slot() as ticket:
+                self._line.breaker.check()
+                completion = await self._call(wire, asking, ticket)
+            cost = self._price(completion.usage, completion.model or self._address.model)
+        except BaseException as exc:
+            # Cancelled: once the request is sent, the provider may well finish it and charge.
+            if exc.maybe_billed if isinstance(exc, ProviderError) else asking.calls > before:
+                asking.lose()
+                money.settle_worst()
+            money.release()
+            raise
+        money.settle(cost)
+        self._line.breaker.succeeded()
+        total = cost if asking.lost is None else cost + asking.lost
+        return completion.model_copy(update={"cost": total, "calls": asking.calls})
+
+    async def _call(self, wire: Wire, asking: _Asking, ticket: Ticket) -> Completion:
+        """Ask, and ask again at once, in the same slot, without what the server refuses by name."""
+        dialect = self._line.dialect
+        while True:
+            asking.calls += 1
+            try:
+                completion = await wire.call(asking.request, dialect)
+            except RequestRejected as exc:
+                simpler = None if is_404(exc) else adapted(dialect, str(exc).replace(self.name, ""))
+                if simpler is None:
+                    raise
+                dialect = simpler
+            except RetryableError as exc:
+                asking.failed(exc, self._random)
+                _report(ticket, exc, asking.pause_s)
+                raise
+            else:
+                ticket.succeeded()
+                self._line.learn(dialect)
+                return completion
+
+
+class _Line:
+    """What a model and its twins share: the wire, the limiter, what the server takes, what it keeps saying."""
+
+    def __init__(self, address: Address, connect: Callable[[], Wire], limiter: Callable[[], Limiter]) -> None:
+        self.dialect = Dialect()
+        self.breaker = Breaker(address.name)
+        self._connect = connect
+        self._find_limiter = limiter
+        self._open: tuple[Wire, Limiter] | None = None
+
+    def open(self) -> tuple[Wire, Limiter]:
+        if self._open is None:
+            self._open = self._connect(), self._find_limiter()
+        return self._open
+
+    async def aclose(self) -> None:
+        """A later call opens it again."""
+        was, self._open = self._open, None
+        if was is not None:
+            await was[0].aclose()
+
+    def learn(self, spoken: Dialect) -> None:
+        """The server answered to ``spoken``: leave out from now on what that leaves out.
+
+        Calls that run together may each have left out something else. A refusal alone teaches nothing: it may quote
+        words from its own input.
+        """
+        if spoken == self.dialect:
+            return
+        known = self.dialect
+        self.dialect = replace(
+            known,
+            limit_key=spoken.limit_key if spoken.limit_key != Dialect().limit_key else known.limit_key,
+            **{name: getattr(known, name) and getattr(spoken, name) for name in _LEFT_OUT},
+        )
+
+
+class _Asking:
+    """One request on its way through its tries."""
+
+    def __init__(self, request: Request, worst: Cost) -> None:
+        self.request = request
+        self.worst = worst
+        self.calls = 0  # HTTP requests made
+        self.lost: Cost | None = None  # of tries that failed and may be charged for; None: there was none
+        self.pause_s = 0.0  # before the next try
+        self._limited = 0
+        self._failures = 0
+
+    def failed(self, error: RetryableError, random: Callable[[], float]) -> None:
+        if isinstance(error, RateLimited):
+            self._limited += 1
+            tries = self._limited
+        else:
+            self._failures += 1
+            tries = self._failures
+        self.pause_s = pause_s(tries, error.retry_after_s, random=random)
+
+    def is_over(self, error: RetryableError) -> bool:
+        if isinstance(error, RateLimited):
+            return self._limited >= RATE_LIMITED_TRIES
+        return self._failures >= TRIES
+
+    def lose(self) -> None:
+        worst = self.worst.model_copy(update={"estimated": True})
+        self.lost = worst if self.lost is None else self.lost + worst
+
+
+def _report(ticket: Ticket, error: RetryableError, pause: float) -> None:
+    if isinstance(error, RateLimited):
+        ticket.rate_limited(pause)
+    elif not isinstance(error, ProviderTimeout):  # one long answer says nothing about the others
+        ticket.failed(pause)
+
+
+_LEFT_OUT = ("schema", "temperature", "logprobs", "effort")

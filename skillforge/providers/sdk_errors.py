@@ -174,7 +174,7 @@ def _from_transport(chain: list[BaseException], name: str, clean: Clean) -> Prov
     if any(_is_a(link, "CredentialsError") for link in chain):
         return KeyRejected(f"{name}: {_words(str(first), clean)}", hint=f"skillforge keys set {name.split(':')[0]}")
     if any(_is_timeout(link) for link in chain):
-        unsent = any(_is_a(link, "ConnectTimeout", "PoolTimeout") for link in chain)
+        unsent = any(_is_a(link, "ConnectTimeout", "ConnectError", "PoolTimeout") for link in chain)
         hint = "allow more time (timeout_s), or ask for fewer output tokens"
         return ProviderTimeout(f"{name}: no answer in time", hint=hint, maybe_billed=not unsent)
     reason = _words(str(chain[-1]), clean) or type(chain[-1]).__name__

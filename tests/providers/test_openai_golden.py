@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.providers.golden_cases import CASES, GOLDEN, expected_body
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 from pydantic import TypeAdapter
@@ -19,6 +18,7 @@ from skillforge.providers.openai_wire import OpenAIChat, OpenAIResponses
 from skillforge.providers.responses_format import responses_body
 from skillforge.providers.wire import Address, Dialect
 from tests.fakes.llm_server import LLMServer
+from tests.providers.golden_cases import CASES, GOLDEN, expected_body
 
 Body = Callable[..., dict[str, Any]]
 WIRES: dict[Kind, tuple[Body, Any, Any]] = {

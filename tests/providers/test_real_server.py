@@ -61,11 +61,10 @@ def api(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def write_endpoints(folder: Path, url: str, **options: Any) -> None:
-    """Endpoints of all kinds at one server, as a user writes them."""
-    more = "".join(f"{name} = {json.dumps(value)}\n" for name, value in options.items())
+def write_endpoints(folder: Path, url: str, options: str = "") -> None:
+    """Endpoints of all kinds at one server, as a user writes them; ``options`` are lines for each."""
     text = "".join(
-        f'[endpoints.{name}]\nkind = "{kind}"\nbase_url = "{url}"\napi_key_env = "{KEY_VARIABLE}"\n{more}'
+        f'[endpoints.{name}]\nkind = "{kind}"\nbase_url = "{url}"\napi_key_env = "{KEY_VARIABLE}"\n{options}\n'
         for name, kind in KINDS.items()
     )
     (folder / "skillforge.toml").write_text(text)
@@ -75,8 +74,8 @@ def write_endpoints(folder: Path, url: str, **options: Any) -> None:
 def open_model(server: LlamaServer, tmp_path: Path) -> Open:
     """Resolves ``API:smollm2`` as the command does."""
 
-    def resolve(api: str, *, key: str = "", url: str = "", **options: Any) -> Remote:
-        write_endpoints(tmp_path, url or server.url, **options)
+    def resolve(api: str, *, key: str = "", url: str = "", options: str = "") -> Remote:
+        write_endpoints(tmp_path, url or server.url, options)
         env = {KEY_VARIABLE: key or server.key}
         network = Network(read_settings(tmp_path), env, Redactor(env), LimiterPool())
         found = resolve_provider(f"{api}:smollm2", network)
@@ -147,5 +146,180 @@ def test_a_long_answer_is_streamed_with_its_usage(open_model, api):
 
 
 def test_prices_of_the_settings_make_the_cost(open_model, api):
-    [completion] = ask(open_model(api, price={"input": 1.0, "output": 2.0}) if False else open_model(api), brief())
-    assert completion.cost.usd is None
+    provider = open_model(api, options="price = {input = 1.0, output = 2.0}")
+    [completion] = ask(provider, brief())
+    usage = completion.usage
+    dollars = ((usage.input_tokens or 0) + 2 * (usage.output_tokens or 0)) / 1e6
+    assert completion.cost.usd == pytest.approx(dollars)
+    assert dollars > 0
+
+
+# errors
+
+
+def test_a_request_beyond_the_context_is_an_overflow(open_model, api):
+    error = failure(open_model(api), asking("word " * 9000))
+    assert isinstance(error, ContextOverflow)
+    assert "8192" in str(error)
+    assert "shorten" in error.hint
+
+
+def test_a_wrong_key_is_told_as_one_and_never_shown(open_model, api):
+    key = "a-key-that-nobody-gave-out"
+    error = failure(open_model(api, key=key), brief())
+    assert isinstance(error, KeyRejected)
+    assert "keys set" in error.hint
+    assert key not in f"{error}{error.hint}"
+    assert not error.maybe_billed
+
+
+def test_a_server_that_does_not_run_is_told_with_what_to_look_at(open_model, api):
+    provider = open_model(api, url="http://127.0.0.1:9")
+    provider._random = lambda: 0.0  # do not wait between the tries
+    error = failure(provider, brief())
+    assert isinstance(error, ServerFailure)
+    assert "cannot connect" in str(error)
+    assert "base_url" in error.hint
+    assert not error.maybe_billed
+
+
+def test_an_address_without_such_an_api_is_told(open_model, server, api):
+    error = failure(open_model(api, url=f"{server.url}/elsewhere"), brief())
+    assert "HTTP 404" in str(error)
+    assert "address" in error.hint
+
+
+@pytest.mark.parametrize("limit", [4000, STREAM_ABOVE + 1], ids=["whole", "streamed"])
+def test_a_cancelled_call_frees_the_only_slot(open_model, api, limit):
+    provider = open_model(api)
+
+    async def main() -> float:
+        try:
+            await provider.complete(brief(max_output_tokens=1))
+            with anyio.move_on_after(0.5) as scope:
+                await provider.complete(asking(LONG, max_output_tokens=limit))
+            assert scope.cancelled_caught
+            started = time.monotonic()
+            await provider.complete(brief(max_output_tokens=1))
+            return time.monotonic() - started
+        finally:
+            await provider.aclose()
+
+    assert anyio.run(main) < 10  # the 4,000 tokens would take a minute
+
+
+# where its APIs differ
+
+
+def test_chat_completions_obey_a_schema(open_model):
+    [completion] = ask(open_model("chat"), asking("Is red a warm colour?", output_schema=SCHEMA, max_output_tokens=96))
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(json.loads(completion.text))
+    assert completion.calls == 1
+
+
+@pytest.mark.parametrize("api", ["responses", "messages"])
+def test_the_other_apis_take_a_schema_and_ignore_it(open_model, api):
+    """If this fails, the server has learned it: then say so in the documentation."""
+    [completion] = ask(open_model(api), asking(LONG, output_schema=SCHEMA, max_output_tokens=24))
+    assert completion.calls == 1
+    assert not completion.text.lstrip().startswith("{")
+
+
+def test_a_schema_it_cannot_enforce_is_said_in_the_prompt(open_model):
+    odd = {"type": "object", "properties": {"a": {"$ref": "https://example.invalid/a.json"}}, "required": ["a"]}
+    [completion] = ask(open_model("chat"), brief(output_schema=odd))
+    assert completion.calls == 2
+    assert completion.text
+
+
+def test_chat_completions_give_logprobs(open_model):
+    whole, streamed = ask(
+        open_model("chat"),
+        brief(logprobs=True),
+        brief(logprobs=True, max_output_tokens=STREAM_ABOVE + 1),
+    )
+    for completion in (whole, streamed):
+        assert completion.logprobs
+        assert "".join(item.token for item in completion.logprobs).startswith(completion.text)
+        assert all(item.logprob <= 0 for item in completion.logprobs)
+
+
+def test_responses_refuse_logprobs_once_and_are_not_asked_again(open_model):
+    first, again = ask(open_model("responses"), brief(logprobs=True), brief(logprobs=True))
+    assert (first.calls, again.calls) == (2, 1)
+    assert first.logprobs is again.logprobs is None
+    assert "blue" in again.text.lower()
+
+
+def test_messages_have_no_logprobs(open_model):
+    [completion] = ask(open_model("messages"), brief(logprobs=True))
+    assert (completion.logprobs, completion.calls) == (None, 1)
+
+
+def test_tools_that_the_model_does_not_know_come_back_as_plain_text(open_model, api):
+    """The model's chat template has no tools, so the server drops them without a word."""
+    tool = Tool(name="look_up", description="Looks a colour up.", parameters=SCHEMA)
+    [completion] = ask(open_model(api), brief(tools=(tool,)))
+    assert completion.text
+    assert not completion.message.tool_calls
+    assert completion.stop == "stop"
+
+
+# skills on it
+
+SKILL = {
+    "schema": "skillforge/v1",
+    "name": "colour-sense",
+    "description": "Say whether a colour is warm.",
+    "task": "Say whether a colour is warm.",
+    "input": {"text": {"type": "string"}},
+    "output": SCHEMA["properties"],
+    "instructions": "Answer the question in a long and friendly sentence.",
+    "prompt": "{{ text }}",
+    "limits": {"output_tokens": 40},
+}
+
+
+@pytest.fixture
+def forge(server: LlamaServer, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    """A repository whose endpoints are the server."""
+    write_endpoints(repo, server.url)
+    monkeypatch.setenv(KEY_VARIABLE, server.key)
+    with Forge(repo) as opened:
+        yield opened
+
+
+def test_a_skill_is_held_to_its_schema_whatever_the_server_does(forge, repo, api):
+    home = repo / "skills" / "colour-sense"
+    home.mkdir(parents=True)
+    (home / "skill.yaml").write_text(json.dumps(SKILL))
+    run = forge.run("colour-sense", {"text": "Is red a warm colour?"}, student=f"{api}:smollm2")
+    assert run.status in ("ok", "failed")
+    first, *more = run.attempts
+    assert len(more) == (1 if first.problems else 0)  # a wrong answer is repaired once
+    if run.ok:
+        assert jsonschema.Draft202012Validator(SCHEMA).is_valid(run.output)
+    else:
+        assert run.attempts[-1].problems
+        assert run.reason
+    if api == "chat":
+        assert run.ok
+        assert not more
+
+
+def test_a_skill_made_from_the_recorded_teacher_is_measured_on_it(forge, repo):
+    suite = copy_demo(repo)
+    created = forge.create(
+        demo_task(),
+        cases=suite.with_suffix(".jsonl"),
+        teacher=f"replay:{suite.with_name('ticket-triage.teacher.jsonl')}",
+        suite="evals/ticket-triage.yaml",
+    )
+    report = forge.eval(created.name, students=["chat:smollm2"], teacher="recorded", limit=3)
+    assert report.cases == 3
+    assert [arm.errors for arm in report.arms] == [0, 0, 0]
+    measured = report.arm("chat:smollm2 + skill")
+    assert measured.n == 3
+    assert (measured.output_tokens or 0) > 0
+    assert (measured.input_tokens or 0) > 100
+    assert measured.usd_per_1000 is None  # a server without a price: unknown, never zero

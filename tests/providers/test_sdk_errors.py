@@ -212,6 +212,9 @@ def test_timeouts_may_be_billed_unless_nothing_was_sent(sdk):
     unsent = sdk.APITimeoutError(ASKED)
     unsent.__cause__ = httpx2.ConnectTimeout("slow")
     assert not ours(unsent).maybe_billed
+    unsent.__cause__ = httpx2.ConnectError("slow")
+    unsent.__cause__.__cause__ = TimeoutError(110, "Connection timed out")
+    assert not ours(unsent).maybe_billed
 
 
 def test_a_refused_connection_is_not_billed(sdk):

@@ -31,11 +31,13 @@ def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "skillforge", *args]
 
 
-def skillforge(*args: str, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
-    """Run the command to its end; after a minute it is killed, which is a broken promise too."""
+def skillforge(
+    *args: str, cwd: Path, stdin: bytes = b"", env: Mapping[str, str] | None = None, timeout_s: float = 60
+) -> Done:
+    """Run the command to its end; after ``timeout_s`` it is killed, which is a broken promise too."""
     started = time.perf_counter()
     done = subprocess.run(
-        command(*args), cwd=cwd, input=stdin, env=env or environment(), capture_output=True, timeout=60
+        command(*args), cwd=cwd, input=stdin, env=env or environment(), capture_output=True, timeout=timeout_s
     )
     return Done(done.returncode, _text(done.stdout), _text(done.stderr), time.perf_counter() - started)
 

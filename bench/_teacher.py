@@ -1,4 +1,4 @@
-"""A model server in a process of its own for the scripts here: a teacher that makes one mistake, a student that repairs.
+"""A model server in a process of its own: a teacher that makes one mistake, a student that repairs.
 
     python bench/_teacher.py JOURNAL LATENCY
 

@@ -33,7 +33,7 @@ from _teacher import TASK, numbers, settings, teacher
 
 LATENCY_S = 0.03
 IN_FLIGHT = 4  # the endpoint's concurrency
-INPUTS, SAMPLES = 20, 40
+INPUTS, SAMPLES = 20, 20
 KEY = "a-key-of-the-fake-teacher"
 CREATE = ("create", TASK, "--teacher", "fake:large", "--cases", "cases.jsonl", "--record", "recording")
 EVAL = ("eval", "parity", "--teacher", "fake:large", "--students", "fake:small", "--json", "--record", "recording")
@@ -241,7 +241,7 @@ def of_create(place: Place, count: int) -> list[Outcome]:
     place.whole, place.asked = made(root), bodies(place.arrived())
     found = []
     for number, point in enumerate(points(place.asked.total(), count)):
-        found.append(interrupted(place, CREATE, new_root(place, f"create-{number}"), point, replays=number % 2 == 0))
+        found.append(interrupted(place, CREATE, new_root(place, f"create-{number}"), point, replays=number % 3 == 0))
     return found
 
 
@@ -270,7 +270,7 @@ def one_signal(base: Path, stop: signal.Signals, kind: str, count: int, evals: i
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    evals = int(sys.argv[2]) if len(sys.argv) > 2 else 8
+    evals = int(sys.argv[2]) if len(sys.argv) > 2 else 7
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and children inherit it
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as pool:

@@ -1,9 +1,12 @@
 """The documentation is true: what it shows is run, what it names exists, what it links to is there.
 
 A fenced block says in its first line what it is: ``yaml file=PATH`` is written there, ``python run`` is executed, and
-so is every ``$ skillforge …`` line of a ``console`` block that needs no model. ``# exit code N`` behind a command says
-how it ends; the lines below it must be among what it prints, where ``…`` stands for anything. Every page starts where
-the quickstart ends.
+so is every ``$ skillforge …`` line of a ``console`` block that needs no local model. ``# exit code N`` behind a command
+says how it ends; the lines below it must be among what it prints, where ``…`` stands for anything. Every page starts
+where the quickstart ends, or in an empty folder where it makes its own repository.
+
+Models behind a network are played by a server on loopback: providers known by name and every ``base_url`` of a
+``skillforge.toml`` lead there, at the prices of ``page_models``. A key that a page stores is read from stdin.
 """
 
 from __future__ import annotations
@@ -22,14 +25,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keyring
 import pytest
+from keyring.backends.fail import Keyring as NoKeyring
 from typer.main import get_command
 
 from skillforge import Check
 from skillforge.checks import CHECK_TYPES, check_problems
 from skillforge.cli.app import app, main
+from skillforge.config import SETTINGS_FILE, Settings
+from skillforge.endpoints import Endpoint, Price
 from skillforge.skillfile import SKILL_FILE, read_skill
 from skillforge.yamlfile import load_yaml
+from tests.fakes.llm_server import LLMServer
+from tests.fakes.page_models import PRICES, page_model
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -38,7 +47,8 @@ TEXTS = {page: page.read_text("utf-8") for page in [*PAGES, ROOT / "README.md", 
 QUICKSTART = DOCS / "quickstart.md"
 
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS_A_MODEL = re.compile(r"local:|\bmodels (pull|test)\b|\bdemo\b|--lost|\b(NAME|MODEL)\b")
+NEEDS_A_MODEL = re.compile(r"local:|\bmodels pull\b|\bdemo\b|--lost|\b(NAME|MODEL)\b")
+OWN_REPOSITORY = "\n$ skillforge init ."
 EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
 
 
@@ -86,20 +96,24 @@ def commands(block: Block) -> Iterator[Command]:
 def skillforge(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     """Exit code and everything printed."""
     monkeypatch.setattr(sys, "argv", ["skillforge", *words])
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"key-of-a-page-0123456789")))
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main()
     return int(end.value.code or 0), said.getvalue()
 
 
-def play(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Do in the current folder what ``page`` shows, from top to bottom; how many things were done."""
+def play(page: Path, monkeypatch: pytest.MonkeyPatch, server: str = "") -> int:
+    """Do in the current folder what ``page`` shows, from top to bottom; how many things were done.
+
+    ``server`` is the address that takes the place of every other one.
+    """
     done = 0
     for block in blocks(TEXTS[page]):
         if block.note.startswith("file="):
             target = Path(block.note.removeprefix("file="))
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.body, "utf-8")
+            target.write_text(on_loopback(block.body, server) if target.name == SETTINGS_FILE else block.body, "utf-8")
             done += 1
         elif (block.language, block.note) == ("python", "run"):
             exec(compile(block.body, str(page), "exec"), {"__name__": "__main__"})
@@ -115,6 +129,30 @@ def play(page: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     return done
 
 
+def on_loopback(settings: str, server: str) -> str:
+    return re.sub(r'(base_url = ")https?://[^/"]+', rf"\1{server}", settings) + PRICES
+
+
+@pytest.fixture(scope="session")
+def models() -> Iterator[LLMServer]:
+    with LLMServer(answer=page_model) as server:
+        yield server
+
+
+@pytest.fixture
+def server(models: LLMServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the models. No key is set, and those that a page stores go to a file of its own."""
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SKILLFORGE_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", models.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", models.url)
+    before = keyring.get_keyring()
+    keyring.set_keyring(NoKeyring())
+    yield models.url
+    keyring.set_keyring(before)
+
+
 @pytest.fixture(scope="session")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("quickstart")
@@ -128,12 +166,19 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_what_a_page_shows_is_what_happens(
-    page: Path, quickstart: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, quickstart: Path, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(quickstart, tmp_path / "repo")
-    monkeypatch.chdir(tmp_path / "repo")
-    if page != QUICKSTART:
-        play(page, monkeypatch)
+    if page == QUICKSTART:  # played by the fixture
+        return
+    repo = tmp_path / "repo"
+    if OWN_REPOSITORY in TEXTS[page]:
+        repo.mkdir()
+    else:
+        shutil.copytree(quickstart, repo)
+    with (repo / SETTINGS_FILE).open("a", encoding="utf-8") as settings:
+        settings.write(PRICES)
+    monkeypatch.chdir(repo)
+    play(page, monkeypatch, server)
 
 
 @pytest.mark.model
@@ -192,6 +237,12 @@ def test_every_key_of_a_skill_is_explained() -> None:
     table = TEXTS[DOCS / "skill-format.md"].split("## Keys")[1].split("## Contract")[0]
     named = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE))))
     assert named == {field.alias or name for name, field in Skill.model_fields.items()} | {"steps"}
+
+
+def test_every_setting_is_explained() -> None:
+    named = set(re.findall(r"^\| `([a-z_]+)` \|", TEXTS[DOCS / "models.md"], re.MULTILINE))
+    assert set(Endpoint.model_fields) | set(Price.model_fields) <= named
+    assert all(f"`{name}`" in TEXTS[DOCS / "registry.md"] for name in Settings.model_fields)
 
 
 def known_commands() -> dict[tuple[str, ...], set[str]]:

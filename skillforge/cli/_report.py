@@ -153,7 +153,8 @@ def _floor(report: EvalReport) -> list[str]:
     floor = next((arm.quality for arm in report.arms if arm.kind == "no-model"), None)
     below = [arm for arm in report.arms if arm.kind == "skill" and None not in (arm.quality, floor)]
     return [
-        f" no-model is better than {_label(report, arm)}: a vote of the nearest examples answers these labels without a model"
+        f" no-model is better than {_label(report, arm)}:"
+        " a vote of the nearest examples answers these labels without a model"
         for arm in below
         if (arm.quality or 0.0) < (floor or 0.0)
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from threading import Lock
+from threading import Event, Lock
 from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -25,12 +25,29 @@ class Portal:
         self._opening = Lock()
 
     def call(self, function: Callable[[], Awaitable[Result]]) -> Result:
-        """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised."""
-        future = self._open().start_task_soon(function)
+        """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised.
+
+        What had no more to wait for ends all the same, and its result counts: it is stored, and would be paid for twice
+        if it were taken for interrupted. A second interrupt does not wait for that.
+        """
+        ended = Event()
+        results: list[Result] = []
+
+        async def noted() -> Result:
+            try:
+                results.append(await function())
+                return results[0]
+            finally:
+                ended.set()
+
+        future = self._open().start_task_soon(noted)
         try:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
+            ended.wait()
+            if results:
+                return results[0]
             raise
 
     async def acall(self, function: Callable[[], Awaitable[Result]]) -> Result:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.lowlevel import RunVar
 
-from skillforge.errors import MissingPackage, ProviderTimeout, ServerFailure, UsageError
+from skillforge.errors import ProviderTimeout, ServerFailure, UsageError
 from skillforge.messages import Completion, Request
 from skillforge.providers.messages_format import completion_of, messages_body, output_limit
 from skillforge.providers.messages_stream import MessageStream
@@ -92,13 +92,8 @@ class AnthropicMessages:
         return client
 
     def _new_client(self) -> Any:
-        try:
-            import anthropic
-        except ImportError as exc:
-            raise MissingPackage(
-                f"{self._address.name} needs the package anthropic",
-                hint='pip install "skillforge-distiller[anthropic]"',
-            ) from exc
+        import anthropic
+
         base_url = self._address.base_url
         with _no_custom_headers():
             return anthropic.AsyncAnthropic(

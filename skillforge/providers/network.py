@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from skillforge.config import Settings
@@ -20,6 +21,13 @@ from skillforge.redact import Redactor
 CONCURRENCY = 32  # calls at once at most; the limiter finds out how many the provider takes
 LOCAL_CONCURRENCY = 4  # a server on this machine gets slower, not faster, beyond that
 THINKING_TOKENS = 4_096  # room for models that think unasked: without it a short limit is spent before the answer
+
+
+_SDK: Mapping[Kind, str] = {
+    "anthropic": "anthropic.resources.messages",
+    "openai-chat": "openai.resources.chat.completions",
+    "openai-responses": "openai.resources.responses",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,9 @@ class Network:
         wire_of = _wire_class(address)
 
         def connect() -> Wire:
-            return wire_of(address, key=self.key(prefix), headers=self._headers(endpoint), clean=self.redactor.text)
+            key, headers = self.key(prefix), self._headers(endpoint)
+            import_module(_SDK[address.kind])  # now: in the middle of an eval it would hold up every other answer
+            return wire_of(address, key=key, headers=headers, clean=self.redactor.text)
 
         def limiter() -> Limiter:
             return self.limiters.get(endpoint.base_url, self.key(prefix), most)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,7 +73,7 @@ class _OpenAI:
     def _body(self, request: Request, dialect: Dialect, stream: bool) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _api(self, client: Any) -> Any:
+    def _create(self, client: Any) -> Any:
         raise NotImplementedError
 
     def _whole(self, answer: Any, started: float) -> Completion:
@@ -86,8 +87,8 @@ class _OpenAI:
         import httpx2
 
         timeout = httpx2.Timeout(seconds, connect=min(_CONNECT_S, seconds))
-        create = self._api(client).with_streaming_response.create
-        return create(**body, timeout=timeout, extra_headers=self._left_out())
+        # Past the SDK's own copying of the body, which checks every part against every type: 6 of 8 ms a call.
+        return self._create(client)(extra_body=body, timeout=timeout, extra_headers=self._left_out())
 
     def _connected(self) -> Any:
         client = self._client.get(None)
@@ -156,8 +157,9 @@ class OpenAIChat(_OpenAI):
     def _body(self, request: Request, dialect: Dialect, stream: bool) -> dict[str, Any]:
         return chat_body(request, self._address, dialect, stream=stream)
 
-    def _api(self, client: Any) -> Any:
-        return client.chat.completions
+    def _create(self, client: Any) -> Any:
+        # what it insists on is taken from the body all the same
+        return partial(client.chat.completions.with_streaming_response.create, model="", messages=())
 
     def _whole(self, answer: Any, started: float) -> Completion:
         read = ChatAnswer(self._address.name, self._clean)
@@ -177,8 +179,8 @@ class OpenAIResponses(_OpenAI):
     def _body(self, request: Request, dialect: Dialect, stream: bool) -> dict[str, Any]:
         return responses_body(request, self._address, dialect, stream=stream)
 
-    def _api(self, client: Any) -> Any:
-        return client.responses
+    def _create(self, client: Any) -> Any:
+        return client.responses.with_streaming_response.create
 
     def _whole(self, answer: Any, started: float) -> Completion:
         seconds = time.monotonic() - started

@@ -23,7 +23,7 @@ from skillforge.messages import (
 from skillforge.providers import reading
 from skillforge.providers.chat_request import result_text, text_only
 from skillforge.providers.sdk_errors import Clean, server_error
-from skillforge.providers.strict_schema import is_strict, typed
+from skillforge.providers.strict_schema import is_strict, loosened, typed
 from skillforge.providers.wire import Address, Dialect, schema_in_prompt
 
 KIND = "openai-responses"  # of the reasoning parts that this wire gives and takes back
@@ -58,7 +58,9 @@ def responses_body(request: Request, address: Address, dialect: Dialect, *, stre
         body["reasoning"] = {"effort": options.effort}
     if request.output_schema is not None:
         schema = typed(request.output_schema)
-        told = {"type": "json_schema", "name": "output", "schema": schema, "strict": is_strict(schema)}
+        if strict := is_strict(loosened(schema)):
+            schema = loosened(schema)
+        told = {"type": "json_schema", "name": "output", "schema": schema, "strict": strict}
         body["text"] = {"format": told}
     return body | _tools(request) | _include(request, dialect) | ({"stream": True} if stream else {})
 

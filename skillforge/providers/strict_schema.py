@@ -33,6 +33,8 @@ _KEYWORDS = frozenset(
         "type",
     }
 )
+# Constraints that can be left out: whoever obeys the rest gives the same shape, and every answer is validated here.
+_DROPPED = frozenset({"minLength", "maxLength", "format", "uniqueItems", "default", "examples"})
 _DEEPEST = 10  # levels of objects
 _MOST_PROPERTIES = 5_000
 _JSON_TYPES: Mapping[type, str] = {
@@ -53,6 +55,19 @@ def is_strict(schema: Any) -> bool:
     if not isinstance(schema, dict) or schema.get("type") != "object" or "anyOf" in schema:
         return False
     return _fits(schema, 0) and _properties(schema) <= _MOST_PROPERTIES
+
+
+def loosened(schema: Any, *, named: bool = False) -> Any:
+    """The same schema without the constraints that strict mode does not know, so that it may still hold the shape."""
+    if isinstance(schema, list):
+        return [loosened(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value if key in _HOLD_VALUES else loosened(value, named=key in _HOLD_SCHEMAS)
+        for key, value in schema.items()
+        if named or key not in _DROPPED
+    }
 
 
 def typed(schema: Any, *, named: bool = False) -> Any:

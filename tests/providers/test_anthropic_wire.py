@@ -17,7 +17,6 @@ from skillforge.endpoints import ModelOptions
 from skillforge.errors import (
     ContextOverflow,
     KeyRejected,
-    MissingPackage,
     ProviderError,
     ProviderTimeout,
     RateLimited,
@@ -320,13 +319,6 @@ def test_a_wire_serves_one_event_loop_after_the_other():
         wire = wire_to(server.url)
         for _ in range(2):
             assert anyio.run(ask, wire, asking()).stop == "stop"
-
-
-async def test_a_missing_sdk_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "anthropic", None)
-    with pytest.raises(MissingPackage) as caught:
-        await ask(wire_to("http://127.0.0.1:1"), asking())
-    assert "skillforge-distiller[anthropic]" in caught.value.hint
 
 
 async def test_the_key_is_in_no_log(caplog):

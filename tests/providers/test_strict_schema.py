@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge.providers.strict_schema import is_strict, typed
+from skillforge.providers.strict_schema import is_strict, loosened, typed
 
 
 def an_object(required: list[str] | None = None, **fields: Any) -> dict[str, Any]:
@@ -113,3 +113,22 @@ def test_fields_named_like_keywords_are_fields():
 )
 def test_any_json_is_strict_or_not(schema):
     assert is_strict(typed(schema)) in (True, False)
+
+
+def test_constraints_that_strict_mode_does_not_know_are_dropped_and_nothing_else():
+    schema = {
+        "type": "object",
+        "properties": {
+            "maxLength": {"type": "string", "maxLength": 5, "pattern": "^a"},
+            "at": {"type": "string", "format": "date", "enum": ["default"]},
+        },
+        "required": ["maxLength", "at"],
+        "additionalProperties": False,
+    }
+    loose = loosened(schema)
+    assert not is_strict(schema)
+    assert is_strict(loose)
+    assert loose["properties"] == {
+        "maxLength": {"type": "string", "pattern": "^a"},
+        "at": {"type": "string", "enum": ["default"]},
+    }

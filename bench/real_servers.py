@@ -1,9 +1,9 @@
 """llama.cpp's own HTTP server as the student: what each of its three APIs does, then ``create`` and ``eval`` on it.
 
-    python bench/real_servers.py [--limit 24] [--students chat,responses,messages]
+    python bench/real_servers.py [--limit 24] [--students chat,cold,responses,messages]
 
 The server runs SmolLM2-135M on loopback. The skill is made from the recorded teacher, the commands are what a user
-types, and each eval measures the same cases.
+types, and each eval measures the same cases. ``cold`` is ``chat`` at temperature 0: unasked, this server samples at 0.8.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from tests.fakes.llama_server import LlamaServer
 
 KINDS: dict[str, Kind] = {"chat": "openai-chat", "responses": "openai-responses", "messages": "anthropic"}
 SLOTS, N_CTX = 2, 16384
+COLD = "temperature = 0.0\n"
 EVAL_S = 1800.0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=24, help="cases of the eval")
-    parser.add_argument("--students", default="chat", help="the APIs that are measured as students, comma separated")
+    parser.add_argument("--students", default="chat,cold", help="the APIs that are measured, comma separated")
     args = parser.parse_args()
     try:
         server = LlamaServer(slots=SLOTS, n_ctx=N_CTX)
@@ -66,8 +67,8 @@ def measure(server: LlamaServer, root: Path, apis: list[str], limit: int) -> lis
     (root / "skillforge.toml").write_text(
         "".join(
             f'[endpoints.{name}]\nkind = "{kind}"\nbase_url = "{server.url}"\napi_key_env = "{KEY_VARIABLE}"\n'
-            f"concurrency = {SLOTS}\n"
-            for name, kind in KINDS.items()
+            f"concurrency = {SLOTS}\n{options}"
+            for name, kind, options in [*((*item, "") for item in KINDS.items()), ("cold", KINDS["chat"], COLD)]
         )
     )
     created = skillforge(

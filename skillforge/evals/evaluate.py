@@ -8,7 +8,7 @@ import anyio
 
 from skillforge.case import Case
 from skillforge.engine.journal import SampleJournal
-from skillforge.engine.pool import for_each
+from skillforge.engine.pool import Stop, for_each
 from skillforge.evals.arms import Arm
 from skillforge.sample import Sample
 
@@ -28,13 +28,14 @@ async def evaluate(
     """
     table: Table = {arm.name: {} for arm in arms}
     limiters: dict[str, anyio.CapacityLimiter] = {}
+    stop = Stop()
 
     async def one_arm(arm: Arm) -> None:
         executor = arm.executor
         limiter = limiters.setdefault(executor.student, anyio.CapacityLimiter(max(1, executor.concurrency)))
-        await _run_arm(arm, cases, journal, on_sample, table[arm.name], limiter)
+        await _run_arm(arm, cases, journal, on_sample, table[arm.name], limiter, stop)
 
-    await for_each(arms, one_arm, concurrency=len(arms))
+    await for_each(arms, one_arm, concurrency=len(arms), stop=stop)
     # in the order of the cases, not of their arrival: a resumed eval must add up the same figures in the same order
     return {name: {case.id: found[case.id] for case in cases} for name, found in table.items()}
 
@@ -46,6 +47,7 @@ async def _run_arm(
     on_sample: OnSample,
     found: dict[str, Sample],
     limiter: anyio.CapacityLimiter,
+    stop: Stop,
 ) -> None:
     keys = {case.id: arm.sample_key(case) for case in cases}
     known = journal.known(keys.values())
@@ -67,7 +69,7 @@ async def _run_arm(
         found[case.id] = sample
         on_sample(arm, sample, key in known)
 
-    await for_each(asked.values(), one, concurrency=arm.executor.concurrency)
+    await for_each(asked.values(), one, concurrency=arm.executor.concurrency, stop=stop)
     for case in cases:
         first = asked[keys[case.id]]
         if first is not case:

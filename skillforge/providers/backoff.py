@@ -8,7 +8,7 @@ from collections.abc import Callable
 BASE_S = 0.5
 MOST_S = 30.0
 CAP_S = 120.0  # of what a server may ask for: beyond it the try is spent, so that no server stops us for a day
-_SPREAD_S = 2.0  # calls told the same time by a server come back over this long
+_SPREAD_S = 2.0  # calls told the same time by a server come back over this long, or over that time if it is less
 
 
 def pause_s(tries: int, asked_s: float | None, *, cap_s: float = CAP_S, random: Callable[[], float]) -> float:
@@ -24,4 +24,4 @@ def pause_s(tries: int, asked_s: float | None, *, cap_s: float = CAP_S, random: 
     backoff = jitter * min(MOST_S, cap_s, BASE_S * 2.0**doublings)
     if asked_s is None or math.isnan(asked_s) or asked_s < 0:
         return backoff
-    return max(backoff, min(asked_s, cap_s) + jitter * _SPREAD_S)
+    return max(backoff, min(asked_s, cap_s) + jitter * min(_SPREAD_S, asked_s))

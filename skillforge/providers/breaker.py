@@ -5,28 +5,36 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from skillforge.errors import ContextOverflow, Halt, ProviderError, ProviderStopped, RequestRejected
+from skillforge.errors import ContextOverflow, Halt, KeyRejected, ProviderError, ProviderStopped, RequestRejected
 
 SAME_ERRORS = 5
+FAILING_ROUNDS = 8  # of a server that fails: with the limiter's pauses, half a minute
 SAME_404 = 2  # no such model, or no such address: that does not change
 _LONGEST = 500  # characters of a message that are compared
 
 
 class Breaker:
-    """Stops everything at the fifth equal error with no success in between, for all callers of one model.
+    """Stops everything at the fifth equal error with no success in between, and at the first refused key, for all
+    callers of one model.
 
     Errors are equal when type and message are, numbers and ids aside. An input that is too long for the model is that
-    input's own trouble and does not count. Once stopped it stays stopped until ``start_again``.
+    input's own trouble and does not count. It stops too when a server fails for half a minute whatever it is asked:
+    retries of many callers together would be hundreds of calls. Once stopped it stays stopped until ``start_again``.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._seen: Counter[str] = Counter()
+        self._failing: set[int] = set()  # requests that failed, with no success in between
         self._stopped: tuple[str, str] | None = None  # message, hint
 
     def succeeded(self) -> None:
-        if self._seen:
-            self._seen.clear()
+        self._seen.clear()
+        self._failing.clear()
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped is not None
 
     def check(self) -> None:
         """Raises ``ProviderStopped`` once the same error came too often."""
@@ -37,10 +45,22 @@ class Breaker:
         """For a new command, after what was wrong may have been mended. What is counted and not stopped stays."""
         if self._stopped is not None:
             self._stopped = None
-            self._seen.clear()
+            self.succeeded()
+
+    def tried(self, error: ProviderError, rounds: int, request: int) -> None:
+        """A try of ``request`` failed that could be repeated; it was the ``rounds``-th round of failures in a row.
+
+        A few requests that a server cannot digest are no failing server: that takes as many different ones as for the
+        same final error.
+        """
+        self._failing.add(request)
+        if self._stopped is None and rounds >= FAILING_ROUNDS and len(self._failing) >= SAME_ERRORS:
+            self._stop_with(error, f"gave no answer in {rounds} rounds of calls")
 
     def failed(self, error: ProviderError) -> ProviderError:
         """What to raise for a call's final ``error``: that, or ``ProviderStopped``."""
+        if isinstance(error, KeyRejected) and self._stopped is None:
+            self._stopped = (str(error), error.hint)  # a refused key is refused to all who wait behind this call
         if isinstance(error, Halt):
             return error
         if self._stopped is None and not isinstance(error, ContextOverflow):
@@ -52,9 +72,12 @@ class Breaker:
         self._seen[kind] += 1
         times = self._seen[kind]
         if times >= (SAME_404 if is_404(error) else SAME_ERRORS):
-            said = str(error).removeprefix(f"{self._name}: ")
-            hint = f"{error.hint or 'mend it'}; what is done is kept, the same command goes on"
-            self._stopped = (f"{self._name} said the same {times} times: {said}", hint)
+            self._stop_with(error, f"said the same {times} times")
+
+    def _stop_with(self, error: ProviderError, what: str) -> None:
+        said = str(error).removeprefix(f"{self._name}: ")
+        hint = f"{error.hint or 'mend it'}; what is done is kept, the same command goes on"
+        self._stopped = (f"{self._name} {what}: {said}", hint)
 
     def _stop(self) -> ProviderStopped:
         assert self._stopped is not None

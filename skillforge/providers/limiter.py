@@ -19,6 +19,9 @@ OnWait = Callable[[str, float], None]
 START = 4  # calls at once before anything is known
 RATE_LIMITED = "rate limited"
 SERVER_FAILING = "server failing"
+CHANCE = 4  # failures in a row of a server that has answered: fewer are each that call's own bad luck
+_FIRST_HOLD_S = 0.25  # of a failing server, doubled with every round of calls that brings no answer
+_LONGEST_HOLD_S = 30.0
 _LONGEST_PAUSE_S = 600.0  # whatever it is told: a limiter never stops for good
 
 
@@ -29,7 +32,8 @@ class Limiter:
     From then on a 429 halves it and ``limit`` successes add 1, between 1 and ``most``. Of many 429s to calls that were
     under way together only the first halves it. It grows only while it is what holds calls back: what was never tried
     proves nothing (RFC 7661). A 429 and a failing server hold all new calls for a while; a failing server says nothing
-    about the limit.
+    about the limit. A server that never answered, or failed 4 times in a row, is a failing one: it is held longer with
+    every round of failures, and from the second round on only one call at a time looks whether it is back.
 
     Calls get through in the order in which they came. ``on_wait(reason, seconds)`` is called when new calls start to
     be held, and ``on_wait("", 0)`` when they flow again. One event loop at a time.
@@ -43,6 +47,10 @@ class Limiter:
         self._earned = 0  # successes since the limit last changed
         self._round = 0  # how often the limit has shrunk
         self._running = 0
+        self._answered = False  # the server did, once
+        self._failures = 0  # in a row
+        self._failing = 0  # rounds of failures with no answer in between
+        self._failed_round = 0  # how often such a round has ended
         self._queue: deque[_Waiting] = deque()  # only its head looks whether it may go
         self._reason = ""  # why new calls are held; empty while they are not
         self._until = 0.0
@@ -60,11 +68,14 @@ class Limiter:
         """A place among the calls under way: ``async with limiter.slot() as ticket``."""
         return Ticket(self)
 
-    async def _enter(self) -> int:
-        if self._queue or self._running >= self._limit or self._held_s() > 0:
+    async def _enter(self) -> tuple[int, int]:
+        if self._queue or self._running >= self._room() or self._held_s() > 0:
             await self._wait()
         self._running += 1
-        return self._round
+        return self._round, self._failed_round
+
+    def _room(self) -> int:
+        return self._limit if self._failing < 2 else 1
 
     async def _wait(self) -> None:
         """Come back, with no waiting in between, when this call may go."""
@@ -72,7 +83,7 @@ class Limiter:
         self._queue.append(me)
         try:
             while True:
-                if self._queue[0] is not me or self._running >= self._limit:
+                if self._queue[0] is not me or self._running >= self._room():
                     await me.called()
                 elif (left := self._held_s()) > 0:
                     await anyio.sleep(left)
@@ -117,6 +128,22 @@ class Limiter:
         if self.on_wait is not None:
             self.on_wait(reason, seconds)
 
+    def _answer(self) -> None:
+        self._answered = True
+        self._failures = self._failing = 0
+
+    def _fail(self, started: int, pause_s: float) -> int:
+        """Hold new calls if it is the server that fails; how many rounds that is now."""
+        self._failures += 1
+        if self._answered and self._failures < CHANCE:
+            return 0
+        if started == self._failed_round:  # of calls under way together only the first counts
+            self._failed_round += 1
+            self._failing += 1
+        growing = _FIRST_HOLD_S * 2.0 ** min(self._failing - 1, 16) if self._failing else 0.0
+        self._hold(SERVER_FAILING, max(pause_s, min(growing, _LONGEST_HOLD_S)))
+        return self._failing
+
     def _grow(self, started: int) -> None:
         used_up = self._running + len(self._queue) >= self._limit
         if started != self._round or not used_up or self._held_s() > 0:
@@ -139,14 +166,14 @@ class Limiter:
 class Ticket:
     """One call's place. It tells how the call went at most once; a call that says nothing changes nothing."""
 
-    __slots__ = ("_limiter", "_started")
+    __slots__ = ("_limiter", "_shrunk", "_failed")
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
-        self._started = -1
+        self._shrunk = self._failed = -1  # the rounds in which it started
 
     async def __aenter__(self) -> Ticket:
-        self._started = await self._limiter._enter()
+        self._shrunk, self._failed = await self._limiter._enter()
         return self
 
     async def __aexit__(
@@ -155,16 +182,20 @@ class Ticket:
         self._limiter._leave()
 
     def succeeded(self) -> None:
-        self._limiter._grow(self._started)
+        self._limiter._answer()
+        self._limiter._grow(self._shrunk)
 
     def rate_limited(self, pause_s: float) -> None:
         """The server said 429: fewer calls at once, and no new one for ``pause_s`` seconds."""
-        self._limiter._shrink(self._started)
+        self._limiter._shrink(self._shrunk)
         self._limiter._hold(RATE_LIMITED, pause_s)
 
-    def failed(self, pause_s: float) -> None:
-        """The server failed (5xx, overloaded): no new call for ``pause_s`` seconds."""
-        self._limiter._hold(SERVER_FAILING, pause_s)
+    def failed(self, pause_s: float) -> int:
+        """The server failed (5xx, overloaded): no new call for ``pause_s`` seconds, or longer, unless that was chance.
+
+        How many rounds of calls have failed with no answer in between.
+        """
+        return self._limiter._fail(self._failed, pause_s)
 
 
 class LimiterPool:

@@ -110,7 +110,7 @@ class Remote:
             try:
                 return await self._try(asking)
             except RetryableError as exc:
-                if asking.is_over(exc):
+                if asking.is_over(exc) or self._line.breaker.stopped:
                     raise
                 await anyio.sleep(asking.pause_s)
 
@@ -150,7 +150,7 @@ class Remote:
                 dialect = simpler
             except RetryableError as exc:
                 asking.failed(exc, self._random)
-                _report(ticket, exc, asking.pause_s)
+                self._line.breaker.tried(exc, _report(ticket, exc, asking.pause_s), id(asking))
                 raise
             else:
                 ticket.succeeded()
@@ -226,11 +226,15 @@ class _Asking:
         self.lost = worst if self.lost is None else self.lost + worst
 
 
-def _report(ticket: Ticket, error: RetryableError, pause: float) -> None:
+def _report(ticket: Ticket, error: RetryableError, pause: float) -> int:
+    """Tell the limiter; how many rounds of calls the server has failed."""
     if isinstance(error, RateLimited):
-        ticket.rate_limited(pause)
-    elif not isinstance(error, ProviderTimeout):  # one long answer says nothing about the others
-        ticket.failed(pause)
+        # What the server asks for holds for all; the rest of the pause keeps callers apart, as the limiter does anyway.
+        ticket.rate_limited(min(pause, error.retry_after_s or pause))
+        return 0
+    if isinstance(error, ProviderTimeout):  # one long answer says nothing about the others
+        return 0
+    return ticket.failed(pause)
 
 
 _LEFT_OUT = ("schema", "temperature", "logprobs", "effort")

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 import pytest
 
-from skillforge.engine.pool import for_each
+from skillforge.engine.pool import Stop, for_each
+from skillforge.errors import BudgetReached
 
 
 @pytest.mark.parametrize("concurrency", [0, 1, 3, 100])
@@ -102,3 +103,46 @@ def test_cancelling_from_outside_stays_a_cancellation():
         return scope.cancelled_caught
 
     assert anyio.run(main)
+
+
+def test_a_halt_starts_nothing_new_and_finishes_what_was_paid_for():
+    done: list[int] = []
+    started: list[int] = []
+
+    async def work(item: int) -> None:
+        started.append(item)
+        if item == 2:
+            await anyio.sleep(0)
+            raise BudgetReached("no money left")
+        await anyio.sleep(0.01)
+        done.append(item)
+
+    async def main() -> None:
+        await for_each(range(100), work, concurrency=4)
+
+    with pytest.raises(BudgetReached):
+        anyio.run(main)
+    assert sorted(started) == [0, 1, 2, 3]
+    assert sorted(done) == [0, 1, 3]
+
+
+def test_loops_that_share_a_stop_end_together():
+    stop, done = Stop(), []
+
+    async def halts(item: int) -> None:
+        await anyio.sleep(0.01)
+        raise BudgetReached("no money left")
+
+    async def works(item: int) -> None:
+        await anyio.sleep(0.004)
+        done.append(item)
+
+    async def both(work: Callable[[int], Awaitable[None]]) -> None:
+        await for_each(range(1000), work, concurrency=1, stop=stop)
+
+    async def main() -> None:
+        await for_each([halts, works], both, concurrency=2, stop=stop)
+
+    with pytest.raises(BudgetReached):
+        anyio.run(main)
+    assert 1 <= len(done) < 100

@@ -224,7 +224,8 @@ def test_the_best_verdict_of_the_skill_arms_is_the_evals(triage):
             "split": "all",
             "cases": 1,
         }
-        body |= {"decision": QUEUE, "reference": "labels", "samples": 1, "reused": 0, "spent_usd": None, "seconds": 0.0}
+        body |= {"decision": QUEUE, "reference": "labels", "samples": 1, "reused": 0, "seconds": 0.0}
+        body |= {"cost_usd": None, "spent_usd": None}
         return EvalReport.model_validate({**body, "teacher": arm("teacher", "teacher", "pass"), "arms": arms})
 
     assert made().verdict is None

@@ -5,6 +5,7 @@ import pytest
 from skillforge.errors import (
     BudgetReached,
     ContextOverflow,
+    KeyRejected,
     ProviderStopped,
     ProviderTimeout,
     RequestRejected,
@@ -86,3 +87,14 @@ def test_long_inputs_and_a_spent_budget_are_not_the_providers_fault():
 
 def test_a_huge_message_is_compared_quickly():
     assert fails(Breaker("m"), *["x" * 10**6] * 5)[-1]
+
+
+def test_a_refused_key_stops_those_who_wait_behind_it_at_once():
+    breaker = Breaker("p:m")
+    refused = KeyRejected("p:m: HTTP 401: no such key", hint="set another")
+    assert breaker.failed(refused) is refused
+    with pytest.raises(ProviderStopped, match="401") as caught:
+        breaker.check()
+    assert caught.value.hint == "set another"
+    breaker.start_again()
+    breaker.check()

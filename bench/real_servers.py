@@ -3,7 +3,8 @@
     python bench/real_servers.py [--limit 24] [--students chat,cold,responses,messages]
 
 The server runs SmolLM2-135M on loopback. The skill is made from the recorded teacher, the commands are what a user
-types, and each eval measures the same cases. ``cold`` is ``chat`` at temperature 0: unasked, this server samples at 0.8.
+types, and each eval measures the same cases. ``cold`` is ``chat`` at temperature 0: unasked, this server samples at
+0.8.
 """
 
 from __future__ import annotations

@@ -23,6 +23,10 @@ from skillforge.skill import Skill
 from skillforge.tokens import estimate_tokens
 
 
+_REFUSALS = frozenset({"refusal", "content_filter"})
+_SHOWN = 200  # characters of a refusal
+
+
 class Executor(Protocol):
     """Turns (skill, input) into a ``Run``. Nothing above cares whether a model, a classifier or a cascade does it.
 
@@ -89,11 +93,12 @@ class _Execution:
     output: Any = None
     checks: tuple[CheckResult, ...] = ()
     problems: tuple[str, ...] = ()
+    refused: bool = False
 
     async def run(self, request: Request) -> Run:
         try:
             await self._attempt("student", request)
-            if self.problems:
+            if self.problems and not self.refused:
                 await self._repair(repair_request(request, self.attempts[-1].text, self.problems))
         except Halt:
             raise
@@ -141,11 +146,14 @@ class _Execution:
 
     def _judge(self, completion: Completion) -> None:
         self.checks = ()
+        self.refused = completion.stop in _REFUSALS
+        if self.refused:  # asking again would be refused again
+            self.output, self.problems = None, (f"the model refused to answer: {completion.text[:_SHOWN]}",)
+            return
         self.output, self.problems = parse_output(self.skill, completion.text)
         if self.output is None:
             if completion.stop == "length":
-                limit = self.skill.limits.output_tokens
-                self.problems = (*self.problems, f"the answer was cut off at the limit of {limit} tokens: be shorter")
+                self.problems = (*self.problems, self._cut(completion))
             return
         self.checks = run_checks(self.skill.checks, self.output, self.values, self.executor.custom_checks)
         self.problems = tuple(
@@ -153,6 +161,11 @@ class _Execution:
             for check in self.checks
             if not check.passed and check.on_fail == "repair"
         )
+
+    def _cut(self, completion: Completion) -> str:
+        if completion.usage.reasoning_tokens and not completion.text.strip():
+            return "the limit was spent on thinking (thinking_tokens and effort in skillforge.toml)"
+        return f"the answer was cut off at the limit of {self.skill.limits.output_tokens} tokens: be shorter"
 
     def result(self, status: Any, reason: str) -> Run:
         attempts = tuple(self.attempts)

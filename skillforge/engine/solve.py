@@ -12,7 +12,7 @@ from skillforge.engine.journal import TraceJournal
 from skillforge.engine.parse import find_json
 from skillforge.engine.pool import for_each
 from skillforge.errors import Halt, ProviderError
-from skillforge.messages import Cost, Message, Request, RequestKey
+from skillforge.messages import Completion, Cost, Message, Request, RequestKey
 from skillforge.providers.base import Provider
 from skillforge.trace import Trace
 
@@ -81,7 +81,6 @@ async def _solve_one(task: str, case: Case, teacher: Provider) -> Trace:
         return Trace(case_id=case.id, task=task, input=case.input, error=str(exc), cost=cost, calls=exc.calls)
     text = completion.text.strip()
     answer = find_json(text)
-    cut = completion.stop == "length"
     return Trace(
         case_id=case.id,
         task=task,
@@ -93,5 +92,14 @@ async def _solve_one(task: str, case: Case, teacher: Provider) -> Trace:
         cost=completion.cost,
         latency_s=completion.latency_s,
         calls=completion.calls,
-        error=f"cut off at the limit of {SOLVE_TOKENS} tokens" if cut else "" if text else "the answer is empty",
+        error=_unusable(completion),
     )
+
+
+def _unusable(completion: Completion) -> str:
+    """Why an answer is none; empty where it is one."""
+    if completion.stop == "length":
+        return f"cut off at the limit of {SOLVE_TOKENS} tokens"
+    if completion.stop in ("refusal", "content_filter"):
+        return "the teacher refused to answer"
+    return "" if completion.text.strip() else "the answer is empty"

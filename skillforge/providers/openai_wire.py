@@ -22,7 +22,7 @@ from skillforge.messages import Completion, Request
 from skillforge.providers.chat_request import chat_body
 from skillforge.providers.chat_response import ChatAnswer
 from skillforge.providers.reading import parsed
-from skillforge.providers.responses_format import completion_of_response, final_response, responses_body
+from skillforge.providers.responses_format import completion_of_response, cut_at, final_response, responses_body
 from skillforge.providers.sdk_errors import server_error, translating
 from skillforge.providers.sse import json_events
 from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
@@ -175,6 +175,10 @@ class OpenAIChat(_OpenAI):
 
 class OpenAIResponses(_OpenAI):
     """The Responses API: OpenAI's own models, and some servers."""
+
+    async def call(self, request: Request, dialect: Dialect) -> Completion:
+        completion = await super().call(request, dialect)
+        return cut_at(request.max_output_tokens + (self._address.options.thinking_tokens or 0), completion)
 
     def _body(self, request: Request, dialect: Dialect, stream: bool) -> dict[str, Any]:
         return responses_body(request, self._address, dialect, stream=stream)

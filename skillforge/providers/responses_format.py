@@ -93,6 +93,15 @@ def completion_of_response(response: Any, *, name: str, latency_s: float, clean:
     )
 
 
+def cut_at(limit: int, completion: Completion) -> Completion:
+    """The completion, with the stop reason that its count of tokens tells of.
+
+    llama.cpp's server calls every answer completed, also one that it cut off at ``limit`` tokens.
+    """
+    at_limit = completion.stop == "stop" and (completion.usage.output_tokens or 0) >= limit
+    return completion.model_copy(update={"stop": "length"}) if at_limit else completion
+
+
 def final_response(event: Any, *, name: str, clean: Clean = _AS_IT_IS) -> Any:
     """The whole response that a stream's last event holds; ``None`` for every other event.
 

@@ -295,3 +295,22 @@ def test_the_code_of_a_custom_check_is_part_of_the_identity():
     )
     assert yes == also_yes
     assert len({plain, yes, no}) == 3
+
+
+@pytest.mark.parametrize("stop", ["refusal", "content_filter"])
+def test_a_refusal_is_a_failure_that_is_not_asked_again(triage, stop):
+    refused = Completion(message=Message.of("assistant", '{"queue": "bug", "quote": "x"}'), stop=stop, model="m")
+    student = Scripted([refused, '{"queue": "bug", "quote": "x"}'])
+    run = execute(triage(), student)
+    assert (run.status, run.output, len(student.seen)) == ("failed", None, 1)
+    assert "refused" in run.reason
+
+
+def test_a_limit_spent_on_thinking_says_so(triage):
+    silent = Completion(
+        message=Message(role="assistant", content=()),
+        stop="length",
+        model="m",
+        usage=Usage(output_tokens=200, reasoning_tokens=200),
+    )
+    assert "spent on thinking" in execute(triage(), Scripted([silent, silent])).reason

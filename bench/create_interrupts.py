@@ -128,6 +128,13 @@ def made(root: Path, out: str = "") -> dict[str, Any]:
     return found
 
 
+def is_stored(root: Path) -> bool:
+    """Whether a create had stored its skill and put away the answers it was made from."""
+    with closing(sqlite3.connect(root / ".skillforge" / "registry.db")) as db:
+        versions = db.execute("SELECT count(*) FROM versions").fetchone()[0]
+        return bool(versions) and not db.execute("SELECT count(*) FROM answers").fetchone()[0]
+
+
 def untidy(root: Path) -> list[str]:
     """Half-written files, and what the registry finds wrong with itself."""
     from skillforge.redact import Redactor
@@ -174,13 +181,17 @@ def interrupted(place: Place, args: tuple[str, ...], root: Path, point: Point, *
     before = place.arrived(start)
     said = next((line for line in err.splitlines() if line.startswith("interrupted ")), "")
     again: Sequence[str] = command(*args)
-    wrong = []
-    if landed and place.stop == signal.SIGINT:
-        again, problems = printed_command(code, err, said)
-        wrong += problems
-    last_code, out, last_err = place.run(again or command(*args), root)
-    if last_code not in (0, 1, 3) or (args[0] == "create" and last_code):
-        return Outcome([], landed, 0, [*wrong, f"the second run ends with {last_code}: {last_err}"])
+    wrong: list[str] = []
+    late = code in (0, 1, 3) or (args[0] == "create" and is_stored(root))
+    if late:  # all was done and stored: the same command once more would be another create, with another draft
+        landed = False
+    elif place.stop == signal.SIGINT:
+        again, wrong = printed_command(code, err, said)
+    out = ""
+    if not late or args[0] == "eval":
+        last_code, out, last_err = place.run(again or command(*args), root)
+        if last_code not in (0, 1, 3) or (args[0] == "create" and last_code):
+            return Outcome([], landed, 0, [*wrong, f"the second run ends with {last_code}: {last_err}"])
     calls = place.arrived(start)
     twice = sum((bodies(calls) - place.asked).values())
     same = made(root, out if args[0] == "eval" else "") == place.whole and set(bodies(calls)) == set(place.asked)
@@ -195,7 +206,7 @@ def interrupted(place: Place, args: tuple[str, ...], root: Path, point: Point, *
     replayed = replay(place, root) if replays else ""
     wrong += [text for text, holds in problems.items() if holds] + ([replayed] if replayed not in ("", "yes") else [])
     name = "kill -9" if place.stop == signal.SIGKILL else "Ctrl-C"
-    row = [name if landed else "(had ended)", point.calls, stage(before), code, len(calls), twice]
+    row = [name if landed else f"({name}, too late)", point.calls, stage(before), code, len(calls), twice]
     return Outcome([*row, same, not left, replayed or "-"], landed, twice, wrong)
 
 

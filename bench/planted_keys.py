@@ -10,6 +10,7 @@ script itself wrote with the secret in them, as a person would.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import stat
@@ -18,20 +19,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from _shared import Done, command, environment, finish, print_table
+from _shared import Done, environment, finish, print_table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.fakes.llm_server import Answer, Fault, LLMServer, last_text, refuse, request_text  # noqa: E402
 
+SERVING = "PLANTED_KEYS_SERVES"  # set for the process that is the server
 WINDOW = 12  # characters: that much of a secret in a row is a leak
 TASK = "Repeat the text, as the field said."
 SKILL = """\
@@ -59,13 +60,6 @@ DRAFT: Mapping[str, Any] = {
 PLACES = ("stdout", "stderr", "traceback", "registry", "recording", "failed", "other files")
 
 
-def secret(kind: str, *, key: bool) -> str:
-    """A random one. An API ``key`` is known as such and needs no shape; a text's own secret is known by its shape."""
-    drawn = random.Random(f"planted {kind}")
-    body = "".join(drawn.choices(string.ascii_letters + string.digits, k=44))
-    return body if key else "sk-" + "ant-api03-" + body
-
-
 @dataclass(frozen=True)
 class Kind:
     """One way for a secret to come in. ``answers`` and ``spoils`` are the server's side, by the model's name.
@@ -86,6 +80,17 @@ class Kind:
     commands: Callable[[str], list[tuple[str, ...]]] = lambda secret: []
     shown: str = ""
     retried: bool = False  # asked again with pauses: fewer commands
+
+    @property
+    def model(self) -> str:
+        return self.name.replace(" ", "-").replace(",", "")
+
+    @property
+    def secret(self) -> str:
+        """A random one. An API key is known as such and needs no shape; a text's own secret is known by its shape."""
+        drawn = random.Random(f"planted {self.name}")
+        body = "".join(drawn.choices(string.ascii_letters + string.digits, k=44))
+        return body if self.key else "sk-" + "ant-api03-" + body
 
 
 def gate_key(secret: str) -> str:
@@ -134,7 +139,12 @@ def answer_kinds() -> list[Kind]:
         Kind("a model's answer, prose", key=False, answer=in_prose, shown=own),
         Kind("a draft's wrong fields", key=False, answer=in_problems),
         Kind("a tool call of a model", key=False, answer=in_tool_call, shown=own),
-        Kind("the model's name in an answer", env=lambda s: {"GATE_KEY": s}, endpoint=gate_key, answer=in_model),
+        Kind(
+            "the model's name in an answer",
+            env=lambda s: {"GATE_KEY": s},
+            endpoint=lambda s: f'kind = "anthropic"\n{gate_key(s)}',
+            answer=in_model,
+        ),
         Kind(
             "an answer echoing the key", env=lambda s: {"GATE_KEY": s}, endpoint=gate_key, answer=in_fields, shown=own
         ),
@@ -161,11 +171,23 @@ def error_kinds() -> list[Kind]:
         Kind("401 with the endpoint's key", fault=quoting(), **gate),
         Kind("headers of a 401, its request id", fault=headers, **gate),
         Kind("an HTML page", fault=page, **gate),
-        Kind("400 quoting the request", key=False, fault=quoted_request, text=lambda s: f"my key {s}", shown="its input"),
-        Kind("an error in a stream", fault=lambda s: Fault("stream_error", at=0.3, message=f"bad key {s}"), retried=True,
-             **gate),
-        Kind("a cut stream", key=False, answer=lambda s, body: said(s), fault=lambda s: Fault("cut", at=0.8), retried=True),
-    ]  # fmt: skip
+        Kind(
+            "400 quoting the request", key=False, fault=quoted_request, text=lambda s: f"my key {s}", shown="its input"
+        ),
+        Kind(
+            "an error in a stream",
+            fault=lambda s: Fault("stream_error", at=0.3, message=f"bad key {s}"),
+            retried=True,
+            **gate,
+        ),
+        Kind(
+            "a cut stream",
+            key=False,
+            answer=lambda s, body: said(s),
+            fault=lambda s: Fault("cut", at=0.8),
+            retried=True,
+        ),
+    ]
 
 
 def key_kinds() -> list[Kind]:
@@ -178,29 +200,50 @@ def key_kinds() -> list[Kind]:
         Kind("ANTHROPIC_API_KEY", prefix="anthropic", env=lambda s: {"ANTHROPIC_API_KEY": s}, fault=quoting()),
         Kind("OPENAI_API_KEY", prefix="openai", env=lambda s: {"OPENAI_API_KEY": s}, fault=quoting()),
         Kind("a key of the key file", stored="GATE_KEY", endpoint=gate_key, fault=quoting()),
-        Kind("header_env", stored="GATE_HEADER", env=lambda s: {"GATE_KEY": "some-other-key"}, endpoint=from_file,
-             fault=quoting(400)),
-        Kind("headers of skillforge.toml", endpoint=lambda s: f'headers = {{authorization = "Bearer {s}"}}',
-             fault=quoting()),
+        Kind(
+            "header_env",
+            stored="GATE_HEADER",
+            env=lambda s: {"GATE_KEY": "some-other-key"},
+            endpoint=from_file,
+            fault=quoting(400),
+        ),
+        Kind(
+            "headers of skillforge.toml",
+            endpoint=lambda s: f'headers = {{authorization = "Bearer {s}"}}',
+            fault=quoting(),
+        ),
         Kind("a key that no header holds", env=lambda s: {"GATE_KEY": f"{s}\u00e9"}, endpoint=gate_key),
         Kind("a key in place of its variable", endpoint=lambda s: f'api_key_env = "{s}-1"'),
         Kind("api_key in skillforge.toml", endpoint=lambda s: f'api_key = "{s}"'),
         Kind("a URL's login", endpoint=lambda s: f'base_url = "http://user:{s}@127.0.0.1:9/v1"'),
-        Kind("a login in OPENAI_BASE_URL", prefix="openai",
-             env=lambda s: {"OPENAI_BASE_URL": f"http://user:{s}@127.0.0.1:9/v1", "OPENAI_API_KEY": "some-other-key"}),
-        Kind("a key on the command line", key=False, commands=lambda s: [("keys", "set", "anthropic", s),
-             ("keys", "set", s), ("keys", s), ("run", "say", f"--{s}"), ("run", "say", "--student", f"{s}:x", "-i", "a=b"),
-             ("create", TASK, "--teacher", f"gate:{s}", "-i", f"{s}=x", "--name", s), ("show", s), (s,)]),
+        Kind(
+            "a login in OPENAI_BASE_URL",
+            prefix="openai",
+            env=lambda s: {"OPENAI_BASE_URL": f"http://user:{s}@127.0.0.1:9/v1", "OPENAI_API_KEY": "some-other-key"},
+        ),
+        Kind(
+            "a key on the command line",
+            key=False,
+            commands=lambda s: [
+                ("keys", "set", "anthropic", s),
+                ("keys", "set", s),
+                ("keys", s),
+                ("run", "say", f"--{s}"),
+                ("run", "say", "--student", f"{s}:x", "-i", "a=b"),
+                ("create", TASK, "--teacher", f"gate:{s}", "-i", f"{s}=x", "--name", s),
+                ("show", s),
+                (s,),
+            ],
+        ),
         Kind("an input", key=False, text=lambda s: f"my key is {s}", shown="its input"),
-    ]  # fmt: skip
+    ]
 
 
 @dataclass
 class Found:
     """Where one kind's secret was seen."""
 
-    kind: Kind
-    seen: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[str, list[str]] = field(default_factory=dict)
     shown: int = 0
     codes: list[int] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -210,13 +253,13 @@ class Trial:
     """One kind: its repository, its commands, and the search afterwards."""
 
     def __init__(self, base: Path, url: str, kind: Kind) -> None:
-        self.kind, self.secret = kind, secret(kind.name, key=kind.key)
+        self.kind, self.secret = kind, kind.secret
         self.home = base / "".join(char if char.isalnum() else "-" for char in kind.name)
         self.root = self.home / "repository"
         for folder in (self.root / "skills" / "say", self.root / "skills" / "pick", self.root / "evals"):
             folder.mkdir(parents=True)
         (self.home / "tmp").mkdir()
-        self.model = f"{kind.prefix}:{kind.name.replace(' ', '-').replace(',', '')}"
+        self.model = f"{kind.prefix}:{kind.model}"
         places = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "XDG_CACHE_HOME": str(self.home / "cache")}
         addresses = {"ANTHROPIC_BASE_URL": url, "OPENAI_BASE_URL": f"{url}/v1"}
         config = {
@@ -225,11 +268,13 @@ class Trial:
         }
         self.env = {**environment(**places, **addresses, **config), **kind.env(self.secret)}
         self.written = self._write(url)
-        self.result = Found(kind)
+        self.result = Found()
 
     def _write(self, url: str) -> dict[Path, bytes]:
         own = self.kind.endpoint(self.secret)
-        lines = ["[endpoints.gate]", 'kind = "openai-chat"', "price = {input = 1, output = 1}", own]
+        lines = ["[endpoints.gate]", "price = {input = 1, output = 1}", own]
+        if "kind = " not in own:
+            lines.append('kind = "openai-chat"')
         if "base_url" not in own:
             lines.append(f'base_url = "{url}/v1"')
         text = self.kind.text(self.secret)
@@ -270,23 +315,21 @@ class Trial:
             self._search(self._call(("keys", "set", self.kind.stored, "--file"), stdin=self.secret), "keys set")
         for args in self.commands():
             done = self._call(args)
-            self._search(done, args[0])
+            self._search(done, args[0] if args[0].isalpha() else "no command")
             self.result.codes.append(done.code)
-            if args[0] in ("run", "create", "doctor", "keys") and done.code not in (0, 1) and "--json" not in args:
+            stopped = done.code > 1 if args[0] == "run" else done.code
+            if args[0] in ("run", "create", "doctor", "keys") and stopped and "--json" not in args:
                 self._search(self._call(args, SKILLFORGE_DEBUG="1"), args[0], debug=True)
         self._search_files()
         return self.result
 
     def _call(self, args: Sequence[str], *, stdin: str = "", **more: str) -> Done:
-        done = subprocess.run(
-            command(*args),
-            cwd=self.root,
-            env={**self.env, **more},
-            input=stdin.encode(),
-            capture_output=True,
-            timeout=120,
-        )
-        return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"), 0)
+        (self.home / "stdin").write_bytes(stdin.encode())
+        code = in_a_process(args, self.root, {**self.env, **more}, self.home)
+        out, err = ((self.home / name).read_bytes().decode("utf-8", "replace") for name in ("stdout", "stderr"))
+        for name in ("stdin", "stdout", "stderr"):
+            (self.home / name).unlink()
+        return Done(code, out, err, 0)
 
     def _holds(self, data: bytes) -> bool:
         body = self.secret.encode()[-44:]
@@ -297,9 +340,9 @@ class Trial:
             if what == "run" and self.kind.shown:
                 self.result.shown += 1
             else:
-                self.result.seen["stdout"].append(what)
+                self._saw("stdout", what)
         if self._holds(done.err.encode()):
-            self.result.seen["traceback" if debug else "stderr"].append(what)
+            self._saw("traceback" if debug else "stderr", what)
         if not debug and "Traceback" in done.err:
             self.result.wrong.append(f"{what} ends with a traceback: {done.err.splitlines()[-1][:200]}")
 
@@ -307,14 +350,17 @@ class Trial:
         for file in sorted(path for path in self.home.rglob("*") if path.is_file()):
             data = file.read_bytes()
             if self._holds(str(file.relative_to(self.home)).encode()):
-                self.result.seen["other files"].append(f"the name of {file.name[:20]}")
+                self._saw("other files", f"the name of {file.name[:20]}")
             if not self._holds(data) or self.written.get(file) == data:
                 continue
             if file == self.home / "config" / "keys.toml":
                 if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) != 0o600:
                     self.result.wrong.append("the key file is open to others")
                 continue
-            self.result.seen[self._place(file)].append(file.name)
+            self._saw(self._place(file), file.name)
+
+    def _saw(self, place: str, what: str) -> None:
+        self.result.seen.setdefault(place, []).append(what)
 
     def _place(self, file: Path) -> str:
         if file.parent.name == "failed":
@@ -322,43 +368,114 @@ class Trial:
         return {"recording": "recording", ".skillforge": "registry"}.get(file.parent.name, "other files")
 
 
-def main() -> None:
-    kinds = [*key_kinds(), *error_kinds(), *answer_kinds()]
-    if len(sys.argv) > 1:
-        kinds = [kind for kind in kinds if any(word in kind.name for word in sys.argv[1:])]
-    by_model = {kind.name.replace(" ", "-").replace(",", ""): kind for kind in kinds}
+def in_a_process(args: Sequence[str], root: Path, env: Mapping[str, str], home: Path) -> int:
+    """The command in a process of its own, forked from this one, which has imported it: a start costs a second."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 70
+    try:
+        os.chdir(root)
+        os.environ.clear()
+        os.environ.update(env)
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            os.dup2(os.open(home / name, flags, 0o600), number)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+        sys.argv = ["skillforge", *args]
+        code = as_the_interpreter()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def as_the_interpreter() -> int:
+    from skillforge.cli.app import main as skillforge
+
+    try:
+        skillforge()
+    except SystemExit as exc:
+        return int(exc.code or 0)
+    except BaseException as exc:
+        sys.excepthook(type(exc), exc, exc.__traceback__)
+        return 1
+    return 0
+
+
+def all_kinds() -> list[Kind]:
+    listed = [*key_kinds(), *error_kinds(), *answer_kinds()]
+    return [kind for kind in listed if len(sys.argv) < 2 or any(word in kind.name for word in sys.argv[1:])]
+
+
+def serve(pipe: int) -> None:
+    """The model server, in a process of its own, until its parent ends."""
+    by_model = {kind.model: kind for kind in all_kinds()}
 
     def answered(body: dict[str, Any]) -> str | Answer:
         kind = by_model.get(str(body.get("model")))
         if kind is not None and kind.answer is not None:
-            return kind.answer(secret(kind.name, key=kind.key), body)
+            return kind.answer(kind.secret, body)
         return json.dumps(DRAFT) if drafting(body) else said(last_text(body))
 
     def spoiled(number: int, body: Mapping[str, Any]) -> Fault | None:
         kind = by_model.get(str(body.get("model")))
         if kind is None or kind.fault is None or (kind.retried and not body.get("stream")):
             return None
-        return kind.fault(secret(kind.name, key=kind.key))
+        return kind.fault(kind.secret)
 
+    with LLMServer(answered, spoiled) as server:
+        os.write(pipe, f"{server.url}\n".encode())
+        os.read(0, 1)  # the parent's end of it closes when it ends
+
+
+def trial(number: int, base: Path, url: str) -> Found:
+    return Trial(base, url, all_kinds()[number]).run()
+
+
+def main() -> None:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as name, LLMServer(answered, spoiled) as server, ThreadPoolExecutor(3) as pool:
-        base = Path(name).resolve()
-        results = list(pool.map(lambda kind: Trial(base, server.url, kind).run(), kinds))
+    with (
+        subprocess.Popen(
+            [sys.executable, __file__, *sys.argv[1:]], env={**os.environ, SERVING: "1"}, stdin=-1, stdout=-1
+        ) as server,
+        tempfile.TemporaryDirectory() as name,
+    ):
+        assert server.stdout is not None
+        url, base = server.stdout.readline().decode().strip(), Path(name).resolve()
+        preload()
+        kinds = all_kinds()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            results = pool.starmap(trial, [(number, base, url) for number in range(len(kinds))], chunksize=1)
+        server.terminate()
     rows: list[list[object]] = [["planted in", *PLACES, "shown by run", "exit codes"]]
     broken: list[str] = []
-    for found in results:
+    for kind, found in zip(kinds, results, strict=True):
         seen = found.seen
         cells = [", ".join(sorted(set(seen[place]))) if seen.get(place) else "-" for place in PLACES]
-        allowed = f"{found.shown}x, {found.kind.shown}" if found.shown else "-"
-        rows.append([found.kind.name, *cells, allowed, " ".join(map(str, found.codes))])
-        broken += [f"{found.kind.name}: in {place}: {', '.join(what)}" for place, what in seen.items() if what]
-        broken += [f"{found.kind.name}: {what}" for what in found.wrong]
+        allowed = f"{found.shown}x, {kind.shown}" if found.shown else "-"
+        rows.append([kind.name, *cells, allowed, " ".join(map(str, found.codes))])
+        broken += [f"{kind.name}: in {place}: {', '.join(what)}" for place, what in seen.items() if what]
+        broken += [f"{kind.name}: {what}" for what in found.wrong]
     print_table(rows)
-    print(
-        f"\n{len(results)} kinds, {sum(len(found.codes) for found in results)} commands, {time.monotonic() - started:.0f} s"
-    )
+    count = sum(len(found.codes) for found in results)
+    print(f"\n{len(kinds)} kinds, {count} commands, {time.monotonic() - started:.0f} s")
     finish(broken)
 
 
+def preload() -> None:
+    """What the commands import, without any thread or connection."""
+    import anthropic  # noqa: F401
+    import openai.resources.chat
+    import openai.resources.responses  # noqa: F401
+
+    import skillforge.cli.app
+    import skillforge.forge.forge
+    import skillforge.providers.anthropic_wire
+    import skillforge.providers.openai_wire  # noqa: F401
+
+    warnings.simplefilter("error")
+
+
 if __name__ == "__main__":
-    main()
+    serve(1) if os.environ.get(SERVING) else main()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, Self, cast, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from skillforge.endpoints import RESERVED, Endpoint, ModelOptions
+from skillforge.endpoints import PUBLIC_PREFIXES, RESERVED, Endpoint, ModelOptions
 from skillforge.errors import Problem, SkillFileError, UsageError
 from skillforge.messages import Value
 from skillforge.suggest import did_you_mean
@@ -38,6 +39,17 @@ class Settings(Value):
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
     models: dict[str, ModelOptions] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _network_models(self) -> Self:
+        """Options of a model that is not on a server would be ignored in silence."""
+        for name in self.models:
+            prefix, _, model = name.partition(":")
+            if not model or prefix not in {*PUBLIC_PREFIXES, *self.endpoints}:
+                raise ValueError(
+                    f"[models.{name!r}]: options are for models on a server: anthropic:…, openai:…, or ENDPOINT:…"
+                )
+        return self
+
     @field_validator("endpoints")
     @classmethod
     def _free_names(cls, endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
@@ -45,6 +57,13 @@ class Settings(Value):
             if name in RESERVED or not re.fullmatch(r"[a-z0-9]+([._-][a-z0-9]+)*", name):
                 raise ValueError(f"{name!r} cannot be an endpoint's name: small letters, digits, no provider of ours")
         return endpoints
+
+
+_KNOWN_KEYS = defaultdict(
+    lambda: list(Settings.model_fields),
+    endpoints=list(Endpoint.model_fields),
+    models=list(ModelOptions.model_fields),
+)
 
 
 def find_root(start: Path) -> Path | None:
@@ -72,10 +91,9 @@ def read_settings(root: Path) -> Settings:
         raise SkillFileError(str(file), [Problem(f"not TOML: {exc}")]) from exc
     except ValidationError as exc:
         problems = [
-            _problem(item["type"], item["msg"], ".".join(map(str, item["loc"])))
-            for item in exc.errors(include_url=False)
+            _problem(item["type"], item["msg"], tuple(map(str, item["loc"]))) for item in exc.errors(include_url=False)
         ]
-        raise SkillFileError(str(file), problems) from exc
+        raise SkillFileError(str(file), problems) from None  # a traceback of pydantic's error would quote the values
 
 
 def database_path(root: Path) -> Path:
@@ -94,7 +112,10 @@ def store_io(settings: Settings) -> StoreIO:
     return cast(StoreIO, named)
 
 
-def _problem(kind: str, message: str, field: str) -> Problem:
+def _problem(kind: str, message: str, place: tuple[str, ...]) -> Problem:
+    field = ".".join(place)
     if kind == "extra_forbidden":
-        return Problem("unknown key", field=field, hint=did_you_mean(field, Settings.model_fields, what="known keys"))
+        table = place[0] if len(place) > 2 else ""
+        hint = did_you_mean(place[-1], _KNOWN_KEYS[table], what="known keys")
+        return Problem("unknown key", field=field, hint=hint)
     return Problem(message[:1].lower() + message[1:], field=field)

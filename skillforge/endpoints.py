@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -12,8 +13,11 @@ from skillforge.messages import Value
 Kind = Literal["anthropic", "openai-chat", "openai-responses"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
 # prefixes of model names that have a meaning of their own: an endpoint cannot take them
-RESERVED = frozenset({"anthropic", "openai", "local", "scripted", "replay", "encoder", "recorded"})
+PUBLIC_PREFIXES = frozenset({"anthropic", "openai"})
+RESERVED = PUBLIC_PREFIXES | {"local", "scripted", "replay", "encoder", "recorded"}
 
 
 class Price(Value):
@@ -69,3 +73,18 @@ class Endpoint(ModelOptions):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no user, password or query: keys go to api_key_env or header_env")
         return url.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        """A name, which messages show: not the key itself, pasted in its place."""
+        if name and not _VARIABLE.fullmatch(name):
+            raise ValueError("must be the name of an environment variable, such as MY_API_KEY, not its value")
+        return name
+
+    @field_validator("header_env")
+    @classmethod
+    def _variables(cls, names: dict[str, str]) -> dict[str, str]:
+        if not all(_VARIABLE.fullmatch(name) for name in names.values()):
+            raise ValueError("must map headers to names of environment variables, such as MY_API_KEY, not to values")
+        return names

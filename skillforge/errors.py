@@ -17,6 +17,7 @@
     │   ├── RetryableError          asking again may help
     │   │   ├── RateLimited         too many requests
     │   │   ├── ServerFailure       5xx, a lost connection, an answer cut off or garbled on its way
+    │   │   │   └── Unreachable     no connection at all: the address, the network, or the server is down
     │   │   └── ProviderTimeout     no answer in time
     │   └── Halt                    no further call makes sense: the whole command stops
     │       ├── KeyRejected         the key is wrong, has no rights or no money
@@ -164,6 +165,12 @@ class RateLimited(RetryableError):
 
 class ServerFailure(RetryableError):
     """The provider failed: 5xx, overloaded, a lost connection, an answer cut off or garbled on its way."""
+
+
+class Unreachable(ServerFailure):
+    """No connection to the server: a wrong address, no network, or it does not run."""
+
+    refusal = True
 
 
 class ProviderTimeout(RetryableError):

@@ -76,3 +76,16 @@ def test_an_option_out_of_range_names_its_field(tmp_path, wrong):
 def test_prices_are_not_negative():
     with pytest.raises(ValidationError):
         Price(input=-1, output=0)
+
+
+def test_a_typing_error_in_a_table_is_told_that_tables_keys(tmp_path):
+    with pytest.raises(SkillFileError, match="did you mean 'effort'"):
+        settings(tmp_path, '[models."openai:x"]\nefort = "low"\n')
+    with pytest.raises(SkillFileError, match="did you mean 'api_key_env'"):
+        settings(tmp_path, f'[endpoints.x]\n{SERVER}api_key_enw = "K"\n')
+
+
+@pytest.mark.parametrize("name", ["local:smollm2-135m", "gone:m", "openai", "openai:"])
+def test_options_that_no_model_would_take_are_refused(tmp_path, name):
+    with pytest.raises(SkillFileError, match="options are for models on a server"):
+        settings(tmp_path, f'[models."{name}"]\ntemperature = 0\n')

@@ -16,6 +16,7 @@ class Progress:
     """Counts work of one kind. Nothing is drawn faster than ten times a second."""
 
     current: ClassVar[Progress | None] = None  # what a provider's waiting is shown on
+    silent: ClassVar[bool] = False  # after an interrupt nothing more is drawn over what is said last
 
     def __init__(self, label: str, total: int) -> None:
         self.label = label
@@ -28,7 +29,7 @@ class Progress:
         self.live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
     def __enter__(self) -> Self:
-        Progress.current = self
+        Progress.current, Progress.silent = self, False
         return self
 
     def __exit__(
@@ -55,6 +56,8 @@ class Progress:
         """One more is done; ``note`` says what is going on. ``instant`` work took no time and forecasts none."""
         self.done += 1
         self._instant += instant
+        if Progress.silent:
+            return
         now = time.monotonic()
         if self.live:
             if now - self._drawn >= 0.1 or self.done == self.total:
@@ -87,7 +90,7 @@ def show_wait() -> Callable[[str, float], None]:
         nonlocal said
         bar, now = Progress.current, time.monotonic()
         live = bar is not None and bar.live
-        if not reason or (not live and said and now - said < _SAID_EVERY):
+        if not reason or Progress.silent or (not live and said and now - said < _SAID_EVERY):
             return
         said = now
         if bar is not None:

@@ -34,8 +34,15 @@ _SUCH: Mapping[str, str] = defaultdict(
 
 
 def note(message: str) -> None:
-    """A line for the person, on stderr: stdout holds results only."""
-    typer.echo(message, err=True)
+    """A line for the person, on stderr: stdout holds results only. Secrets are taken out: it may quote anything."""
+    typer.echo(without_secrets(message), err=True)
+
+
+def without_secrets(text: str) -> str:
+    """The text without what the environment or its shape shows to be a secret."""
+    from skillforge.redact import Redactor
+
+    return Redactor(os.environ).text(text)
 
 
 def help_when_bare(ctx: typer.Context) -> None:
@@ -70,18 +77,19 @@ def open_forge_at(folder: Path) -> Forge:
 @contextmanager
 def resumable(kept: Callable[[], str]) -> Iterator[None]:
     """An interrupt ends the command with exit code 130, saying what ``kept()`` says and the command that goes on."""
+    from skillforge.cli._progress import Progress
+
     try:
         yield
     except KeyboardInterrupt:
+        Progress.silent = True
         note(f"\ninterrupted {kept()}\n  -> go on with: {this_command()}")
         raise typer.Exit(130) from None
 
 
 def this_command() -> str:
     """The command line as it was typed, to be typed again; secrets in it are not shown."""
-    from skillforge.redact import Redactor
-
-    return Redactor(os.environ).text(shlex.join([command_name(), *sys.argv[1:]]))
+    return without_secrets(shlex.join([command_name(), *sys.argv[1:]]))
 
 
 def command_name() -> str:

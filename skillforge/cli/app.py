@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
 
 from skillforge.cli import create, demo, doctor, evaluate, keys, models, run, skills
-from skillforge.cli._shared import help_when_bare
+from skillforge.cli._shared import help_when_bare, note
 from skillforge.errors import SkillforgeError
 
 USAGE = 2
@@ -72,6 +73,9 @@ def main() -> None:
     except typer.TyperException as exc:
         context = getattr(exc, "ctx", None)
         _fail(exc.format_message(), f"see {context.command_path} --help" if context else "", USAGE, exc)
+    except (typer.Abort, KeyboardInterrupt):  # outside of what can be resumed
+        note("interrupted")
+        raise SystemExit(130) from None
     except OSError as exc:
         place = f"{exc.filename}: " if exc.filename else ""
         _fail(f"{place}{exc.strerror or exc}", "check the path, its permissions and the space on the disk", USAGE, exc)
@@ -80,8 +84,16 @@ def main() -> None:
 
 def _fail(message: str, hint: str, code: int, exc: BaseException) -> None:
     if os.environ.get("SKILLFORGE_DEBUG"):
+        sys.excepthook = _traceback
         raise exc
-    typer.echo(f"error: {message}", err=True)
+    note(f"error: {message}")
     if hint:
-        typer.echo(f"  -> {hint}", err=True)
+        note(f"  -> {hint}")
     raise SystemExit(code) from None
+
+
+def _traceback(kind: type[BaseException], exc: BaseException, trace: TracebackType | None) -> None:
+    """A traceback shows what messages leave out: the errors behind an error, which may quote anything."""
+    import traceback
+
+    note("".join(traceback.format_exception(kind, exc, trace)).rstrip())

@@ -1,4 +1,4 @@
-"""``skillforge models pull | list | test``: the local models."""
+"""``skillforge models pull | list | test``: weights to run here, and a real look at any model."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def list_models(json_out: JsonOut = False) -> None:
 @app.command("test")
 def try_model(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="For example local:smollm2-135m or local:/path/to/model.gguf.")
+        str, typer.Argument(metavar="MODEL", help="For example local:smollm2-135m or anthropic:claude-haiku-5-5.")
     ],
     json_out: JsonOut = False,
 ) -> None:
@@ -80,6 +80,7 @@ def try_model(
 
     \b
       skillforge models test local:smollm2-135m
+      skillforge models test ollama:qwen3:8b
     """
     with open_forge_at(Path.cwd()) as forge:
         found = forge.probe(model)
@@ -87,7 +88,8 @@ def try_model(
         print_json(as_json(found))
         return
     for name, value in as_json(found).items():
-        typer.echo(f"{name.replace('_', ' '):>13}  {_shown(value)}")
+        if value != []:
+            typer.echo(f"{name.replace('_', ' '):>13}  {_shown(value)}")
 
 
 def _shown(value: object) -> str:

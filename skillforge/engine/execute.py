@@ -22,7 +22,6 @@ from skillforge.run import Attempt, AttemptKind, CheckResult, Run
 from skillforge.skill import Skill
 from skillforge.tokens import estimate_tokens
 
-
 _REFUSALS = frozenset({"refusal", "content_filter"})
 _SHOWN = 200  # characters of a refusal
 

@@ -239,7 +239,7 @@ def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
         "inputs": [case.id for case in plan.cases],
     }
     target.write_text(json.dumps(work.redactor.value(body), ensure_ascii=False, indent=2) + "\n", "utf-8")
-    listed = "\n".join(f"  {problem}" for problem in draft.problems)
+    listed = work.redactor.text("\n".join(f"  {problem}" for problem in draft.problems))  # they quote answers
     return TeacherError(
         f"the teacher's skill stayed wrong after one repair:\n{listed}",
         hint=f"its drafts are in {target}; {_when_again(work, 'a new skill')}",

@@ -349,10 +349,10 @@ class Forge:
 
     def probe(self, model: str) -> ModelProbe:
         """One real look at a model: reply, tokens per second, JSON ability, log probabilities."""
-        return self._call(lambda: probe(self._work.provider(model)))
+        return self._call(lambda: _probed(self._work, model))
 
     async def aprobe(self, model: str) -> ModelProbe:
-        return await self._acall(lambda: probe(self._work.provider(model)))
+        return await self._acall(lambda: _probed(self._work, model))
 
     def doctor(self, calls: Iterable[str] = ()) -> Diagnosis:
         """What is installed, which keys are set, what is missing; one short real call to each model in ``calls``."""
@@ -387,6 +387,12 @@ class Forge:
 
     async def _acall(self, function: Callable[[], Awaitable[Result]]) -> Result:
         return await self._portal.acall(function)
+
+
+async def _probed(work: Workspace, model: str) -> ModelProbe:
+    """Without secrets: a probe is shown, pasted and sent on, whatever the server said."""
+    found = await probe(work.provider(model))
+    return ModelProbe.model_validate(work.redactor.value(found.model_dump()))
 
 
 def _close(reference: weakref.ref[Forge]) -> None:

@@ -39,10 +39,11 @@ async def run_skill(
     """
     session = Session(work, terms)
     run = await session.executor(student).execute(version.skill, given)
-    run = run.model_copy(update={"version": version.version, "tags": dict(tags)})
+    reason = work.redactor.text(run.reason)  # it may quote the answer, and is shown where errors are
+    run = run.model_copy(update={"version": version.version, "tags": dict(tags), "reason": reason})
     run = run.model_copy(update={"id": work.runs.add(run, source="run")})
-    if run.status != "error":
-        session.finish()
     if run.status == "error":
-        raise ProviderError(f"{version.name}@{version.version} on {student}: {run.reason}")
+        what = f"{version.name}@{version.version}"
+        raise ProviderError(f"{what}: {run.reason}" if student in run.reason else f"{what} on {student}: {run.reason}")
+    session.finish()
     return run

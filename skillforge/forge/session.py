@@ -16,7 +16,7 @@ from skillforge.errors import UsageError
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
-from skillforge.providers.budget import Budget
+from skillforge.providers.budget import Budget, no_price
 from skillforge.providers.recorder import Recorder, replay_of
 from skillforge.providers.recording import prompt_digest
 from skillforge.providers.remote import Remote
@@ -109,6 +109,8 @@ class Session:
             return replay_of(self._terms.replay, model, clean=redactor.value, clean_text=redactor.text)
         if isinstance(base, Remote):
             bounded = base.under(self.budget)
+            if self._terms.budget_usd is not None and bounded.price(_SOME).usd is None:
+                raise no_price(model)
             bounded.open()
             return _Kept(bounded, self, self._recorder)
         if base.price(_SOME).usd == 0:

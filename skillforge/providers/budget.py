@@ -45,11 +45,7 @@ class Budget:
         """
         amount = _known(worst)
         if self._limit is not None and amount is None:
-            raise UsageError(
-                f"a budget needs the price of {model}, which is not known",
-                hint=f'set price = {{input = …, output = …}} (US dollars per million tokens) under [models."{model}"]'
-                " in skillforge.toml",
-            )
+            raise no_price(model)
         await self._room(amount or 0)
         self._reserved += amount or 0
         return Reservation(self, amount)
@@ -78,6 +74,15 @@ class Budget:
         if self._settled is not None:
             self._settled.set()
             self._settled = None
+
+
+def no_price(model: str) -> UsageError:
+    """What to raise for a budget on a model whose price nobody knows."""
+    return UsageError(
+        f"a budget needs the price of {model}, which is not known",
+        hint=f'set price = {{input = …, output = …}} (US dollars per million tokens) under [models."{model}"]'
+        " in skillforge.toml",
+    )
 
 
 class Reservation:

@@ -166,7 +166,7 @@ class Limiter:
 class Ticket:
     """One call's place. It tells how the call went at most once; a call that says nothing changes nothing."""
 
-    __slots__ = ("_limiter", "_shrunk", "_failed")
+    __slots__ = ("_failed", "_limiter", "_shrunk")
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter

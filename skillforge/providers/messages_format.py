@@ -111,7 +111,7 @@ def _completion(
     return Completion(
         message=Message(role="assistant", content=tuple(parts)),
         stop=stop,
-        model=model if isinstance(model, str) and model else address.model,
+        model=clean(model[:200]) if isinstance(model, str) and model else address.model,
         usage=usage_of(response.get("usage")),
         latency_s=latency_s,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +29,9 @@ _SDK: Mapping[Kind, str] = {
     "openai-chat": "openai.resources.chat.completions",
     "openai-responses": "openai.resources.responses",
 }
+
+
+_CREDENTIAL_HEADER = re.compile(r"authorization|cookie|credential|key|passw|secret|token", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,10 @@ class Network:
         base_url = self.env.get(public.variable, "").strip() or public.base_url
         try:
             endpoint = Endpoint(kind=public.kind, base_url=base_url, api_key_env=KEY_VARIABLES[prefix])
-        except ValueError as exc:
-            raise UsageError(f"{public.variable} is no address", hint="unset it, or make it https://HOST/PATH") from exc
+        except ValueError:  # not the cause: it quotes the address, which may hold a password
+            raise UsageError(
+                f"{public.variable} is no address", hint="unset it, or make it https://HOST/PATH"
+            ) from None
         return endpoint.model_copy(update={"base_url": _rooted(endpoint.kind, endpoint.base_url)})
 
     def key(self, prefix: str) -> str:
@@ -107,6 +113,10 @@ class Network:
             header: self._secret(variable, f"no value for the header {header}", f"skillforge keys set {variable}")
             for header, variable in endpoint.header_env.items()
         }
+        for header, value in endpoint.headers.items():  # they belong in header_env, but people write them here
+            if _CREDENTIAL_HEADER.search(header):
+                self.redactor.learn(value)
+                self.redactor.learn(value.rpartition(" ")[2])  # without "Bearer"
         return {**endpoint.headers, **from_env}
 
     def _secret(self, variable: str, problem: str, command: str) -> str:

@@ -9,6 +9,7 @@ from skillforge.errors import ProviderError
 from skillforge.messages import Completion, Message, Request, RequestKey, Value
 from skillforge.providers.base import Provider
 
+_ANSWER_TOKENS = 256  # three short answers, and a little room for a model that thinks unasked
 _SCHEMA = {
     "type": "object",
     "properties": {"colour": {"type": "string", "enum": ["red", "green", "blue"]}, "warm": {"type": "boolean"}},
@@ -64,7 +65,7 @@ def _request(question: str, *, schema: bool = False, logprobs: bool = False) -> 
         messages=(Message.of("system", "You answer briefly."), Message.of("user", question)),
         key=RequestKey(role="probe", task="probe the model", input={"question": question}),
         output_schema=_SCHEMA if schema else None,
-        max_output_tokens=48,
+        max_output_tokens=_ANSWER_TOKENS,
         logprobs=logprobs,
         timeout_s=120,
     )

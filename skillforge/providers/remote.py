@@ -10,7 +10,7 @@ from dataclasses import replace
 import anyio
 
 from skillforge.canonical import digest
-from skillforge.errors import ProviderError, ProviderTimeout, RateLimited, RequestRejected, RetryableError
+from skillforge.errors import ProviderError, ProviderTimeout, RateLimited, RequestRejected, RetryableError, Unreachable
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.backoff import pause_s
 from skillforge.providers.breaker import Breaker, is_404
@@ -20,6 +20,7 @@ from skillforge.providers.wire import Address, Dialect, Wire, adapted
 from skillforge.tokens import bound_tokens
 
 TRIES = 6  # of one request, when the server fails or gives no answer
+FIRST_TRIES = 2  # to reach a server that never answered yet: its address may be wrong, or the network is off
 RATE_LIMITED_TRIES = 12  # more than that: being told to wait is no failure
 WIRE_VERSION = 1  # raised when the wires come to ask in another way: stored answers are then asked for again
 
@@ -110,7 +111,8 @@ class Remote:
             try:
                 return await self._try(asking)
             except RetryableError as exc:
-                if asking.is_over(exc) or self._line.breaker.stopped:
+                unreached = asking.calls >= FIRST_TRIES and self._line.never_reached(exc)
+                if unreached or asking.is_over(exc) or self._line.breaker.stopped:
                     raise
                 await anyio.sleep(asking.pause_s)
 
@@ -167,6 +169,7 @@ class _Line:
         self._connect = connect
         self._find_limiter = limiter
         self._open: tuple[Wire, Limiter] | None = None
+        self._answered = False
 
     def open(self) -> tuple[Wire, Limiter]:
         if self._open is None:
@@ -179,12 +182,17 @@ class _Line:
         if was is not None:
             await was[0].aclose()
 
+    def never_reached(self, error: RetryableError) -> bool:
+        """Whether there is no connection, and never was an answer."""
+        return isinstance(error, Unreachable) and not self._answered
+
     def learn(self, spoken: Dialect) -> None:
         """The server answered to ``spoken``: leave out from now on what that leaves out.
 
         Calls that run together may each have left out something else. A refusal alone teaches nothing: it may quote
         words from its own input.
         """
+        self._answered = True
         if spoken == self.dialect:
             return
         known = self.dialect

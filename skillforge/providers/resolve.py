@@ -67,13 +67,13 @@ def _anchored(path: str, base_dir: Path) -> str:
 
 def _unknown(model: str, prefix: str, network: Network, *, complete: bool) -> UsageError:
     endpoints = list(network.settings.endpoints)
-    examples = "; ".join([*_EXAMPLES.values(), *(f"{name}:MODEL" for name in endpoints)])
     if not complete and (prefix in _EXAMPLES or prefix in endpoints):
         return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES.get(prefix, f'{prefix}:MODEL')}")
     if complete:
-        near = did_you_mean(prefix, [*_EXAMPLES, *endpoints], what="this repository has")
-        server = f"A server of your own: [endpoints.{prefix}] in skillforge.toml."
+        near = did_you_mean(prefix, [*_EXAMPLES, *endpoints], what="there are")
         return UsageError(
-            f"no provider {prefix!r} in {model!r}", hint=f"{near} Models are written {examples}. {server}"
+            f"no provider {prefix!r} in {model!r}",
+            hint=f"{near} A server of your own is named by [endpoints.NAME] in skillforge.toml.",
         )
+    examples = "; ".join([*_EXAMPLES.values(), *(f"{name}:MODEL" for name in endpoints)])
     return UsageError(f"{model!r} is not a model: it must be provider:model", hint=f"for example {examples}")

@@ -26,6 +26,7 @@ from skillforge.errors import (
     RequestRejected,
     ServerFailure,
     SkillforgeError,
+    Unreachable,
 )
 
 Clean = Callable[[str], str]  # takes secrets out of a text
@@ -43,6 +44,13 @@ _OVERFLOW = re.compile(
 _NO_MONEY = re.compile(
     r"insufficient_quota|\bbilling_[a-z_]+|credit balance|insufficient (?:funds|credits?|balance)"
     r"|reached your specified .{0,20}usage limit",
+    re.IGNORECASE,
+)
+# Refused keys that some servers call a bad request: LiteLLM's proxy without a database, xAI, Gemini's OpenAI API.
+# At the start of what they say: further on, it may be an input they quote.
+_BAD_KEY = re.compile(r"\S* (?:no_db_connection |\S* (?:incorrect api key|api key not valid))", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|(?:invalid|unknown|no such) model|model\W.{0,80}(?:not exist|not found|not supported)",
     re.IGNORECASE,
 )
 # An error inside a stream has status 200: its type says what it would have been.
@@ -139,13 +147,13 @@ def _classified(text: str, marks: str, status: int, name: str, *, inside: bool, 
     provider = name.split(":")[0]
     if 400 <= status < 500 and _NO_MONEY.search(marks):
         return KeyRejected(text, hint=f"the account behind the key of {provider} has no credit left: add some")
-    if status in (401, 402, 403):
+    if status in (401, 402, 403) or (status == 400 and _BAD_KEY.match(marks)):
         return KeyRejected(text, hint=f"check the key of {provider}, or set another: skillforge keys set {provider}")
     if status == 413 or (status in (400, 422, 429) and _OVERFLOW.search(marks)):
         return ContextOverflow(text, hint=SHORTEN)
     if status == 429:
         return RateLimited(text, hint="wait, or make fewer calls at once", maybe_billed=inside, retry_after_s=wait)
-    if status == 404:
+    if status == 404 or (status == 400 and _NO_MODEL.search(marks)):
         return RequestRejected(text, hint=f"check the model's name ({name}) and the server's address")
     if 300 <= status < 400:
         return RequestRejected(text, hint="the server sends calls elsewhere: set base_url to the address it names")
@@ -180,7 +188,7 @@ def _from_transport(chain: list[BaseException], name: str, clean: Clean) -> Prov
     reason = _words(str(chain[-1]), clean) or type(chain[-1]).__name__
     if any(isinstance(link, _REFUSED) or _is_a(link, "ConnectError", "ProxyError") for link in chain):
         hint = "does the server run at that address? check base_url, the network and its certificate"
-        return ServerFailure(f"{name}: cannot connect: {reason}", hint=hint, maybe_billed=False)
+        return Unreachable(f"{name}: cannot connect: {reason}", hint=hint)
     if any(_is_a(link, "InvalidURL", "UnsupportedProtocol", "TooManyRedirects") for link in chain):
         return RequestRejected(f"{name}: the address cannot be called: {reason}", hint="check base_url")
     if any(isinstance(link, UnicodeEncodeError | TypeError) for link in chain):

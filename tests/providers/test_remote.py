@@ -23,6 +23,7 @@ from skillforge.errors import (
     RateLimited,
     RequestRejected,
     ServerFailure,
+    Unreachable,
     UsageError,
 )
 from skillforge.messages import Completion, Cost, Message, Request, Usage
@@ -130,6 +131,24 @@ def test_the_sixth_failure_is_the_last(asking):
     error = failure(remote(wire), asking())
     assert isinstance(error, ServerFailure)
     assert (len(wire.calls), error.calls, error.maybe_billed, error.hint) == (6, 6, False, "later")
+
+
+def test_a_server_that_never_answered_is_tried_twice_only_and_one_that_did_as_often_as_any(asking):
+    gone = [Unreachable("lab:m: cannot connect")] * 20
+    wire = Told(gone)
+    with pytest.raises(Unreachable):
+        run(lambda: remote(wire).complete(asking()))
+    assert len(wire.calls) == 2
+    later = Told([None, *gone])
+    provider = remote(later)
+
+    async def both() -> None:
+        await provider.complete(asking())
+        await provider.complete(asking())
+
+    with pytest.raises(Unreachable):
+        run(both)
+    assert len(later.calls) == 1 + 6
 
 
 def test_a_rate_limit_is_given_twelve_tries_and_obeyed(asking):

@@ -40,7 +40,7 @@ def test_only_the_first_colon_splits(tmp_path):
         ("local:", "local:smollm2-135m"),
         ("scripted", "scripted:answers.yaml"),
         ("", "replay:recorded.jsonl"),
-        ("zzz:model", "scripted:answers.yaml"),
+        ("zzz:model", "there are: anthropic"),
     ],
 )
 def test_what_is_not_a_model_is_refused_with_examples(model, hint):

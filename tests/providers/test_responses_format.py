@@ -27,7 +27,7 @@ from skillforge.messages import (
     ToolResult,
     Usage,
 )
-from skillforge.providers.responses_format import completion_of_response, final_response, responses_body
+from skillforge.providers.responses_format import completion_of_response, cut_at, final_response, responses_body
 from skillforge.providers.wire import Address, Dialect
 
 TOOL = Tool(name="look", parameters={"type": "object"})
@@ -199,6 +199,17 @@ def test_an_answer_that_is_not_whole_may_be_billed_and_asked_again(answer):
 def test_a_failed_answer_is_an_error_of_its_kind(code, kind):
     with pytest.raises(kind, match="no luck"):
         read(response(status="failed", error={"code": code, "message": "no luck"}))
+
+
+@pytest.mark.parametrize(("tokens", "stop"), [(50, "length"), (51, "length"), (49, "stop"), (None, "stop")])
+def test_an_answer_called_completed_at_its_limit_was_cut_off(tokens, stop):
+    completion = read(response(said("and then"), usage={"input_tokens": 5, "output_tokens": tokens}))
+    assert cut_at(50, completion).stop == stop
+
+
+def test_calls_at_the_limit_are_calls():
+    completion = read(response(call("look"), usage={"input_tokens": 5, "output_tokens": 50}))
+    assert cut_at(50, completion).stop == "tool_calls"
 
 
 def test_only_the_last_event_holds_the_answer():

@@ -23,6 +23,7 @@ from skillforge.errors import (
     RequestRejected,
     RetryableError,
     ServerFailure,
+    Unreachable,
     UsageError,
 )
 from skillforge.providers.sdk_errors import retry_after_s, server_error, translated, translating
@@ -96,6 +97,38 @@ def test_a_status_becomes_its_kind(sdk, status, message, kind):
 def test_a_code_says_more_than_its_status(sdk, code, status, kind):
     assert type(refusal(sdk, status, {"error": {"message": "no", "code": code}})) is kind
     assert type(refusal(sdk, status, {"error": {"message": "no", "type": code}})) is kind
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"},  # LiteLLM's proxy
+        {"message": "API key not valid. Please pass a valid API key.", "code": 400, "status": "INVALID_ARGUMENT"},
+        {"message": "Incorrect API key provided: ab***yz."},
+    ],
+)
+def test_a_refused_key_that_is_called_a_bad_request_is_one(sdk, error):
+    told = refusal(sdk, 400, {"error": error})
+    assert isinstance(told, KeyRejected)
+    assert "keys set acme" in told.hint
+
+
+def test_a_bad_request_that_quotes_such_words_is_no_refused_key(sdk):
+    told = refusal(sdk, 400, {"error": {"message": "bad value 'Incorrect API key, it says' in messages"}})
+    assert isinstance(told, RequestRejected)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models` to view available models.",
+        "The model `nope` does not exist or you do not have access to it.",
+    ],
+)
+def test_a_bad_request_for_a_model_that_is_not_there_says_what_to_check(sdk, message):
+    told = refusal(sdk, 400, {"error": {"message": message, "type": "invalid_request_error"}})
+    assert isinstance(told, RequestRejected)
+    assert "acme:m" in told.hint
 
 
 def test_llama_cpps_overflow_is_one(sdk):
@@ -221,7 +254,7 @@ def test_a_refused_connection_is_not_billed(sdk):
     exc = sdk.APIConnectionError(request=ASKED)
     exc.__cause__ = httpx2.ConnectError("All connection attempts failed")
     error = ours(exc)
-    assert type(error) is ServerFailure
+    assert type(error) is Unreachable
     assert (error.maybe_billed, "base_url" in error.hint) == (False, True)
     assert "All connection attempts failed" in str(error)
 

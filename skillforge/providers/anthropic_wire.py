@@ -25,6 +25,7 @@ from skillforge.providers.messages_stream import MessageStream
 from skillforge.providers.reading import parsed
 from skillforge.providers.sdk_errors import translating
 from skillforge.providers.sse import json_events
+from skillforge.providers.tls import tls_context
 from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
 
 CONNECT_S = 10.0
@@ -103,7 +104,10 @@ class AnthropicMessages:
                 max_retries=0,
                 open_telemetry=False,  # else environment variables could send the texts to a collector
                 http_client=anthropic.DefaultAsyncHttpxClient(
-                    base_url=base_url, follow_redirects=False, event_hooks={"response": [_shorten_error]}
+                    verify=tls_context(),
+                    base_url=base_url,
+                    follow_redirects=False,
+                    event_hooks={"response": [_shorten_error]},
                 ),
             )
 

@@ -8,7 +8,6 @@ from collections import Counter
 from skillforge.errors import ContextOverflow, Halt, KeyRejected, ProviderError, ProviderStopped, RequestRejected
 
 SAME_ERRORS = 5
-FAILING_ROUNDS = 8  # of a server that fails: with the limiter's pauses, half a minute
 SAME_404 = 2  # no such model, or no such address: that does not change
 _LONGEST = 500  # characters of a message that are compared
 
@@ -18,19 +17,17 @@ class Breaker:
     callers of one model.
 
     Errors are equal when type and message are, numbers and ids aside. An input that is too long for the model is that
-    input's own trouble and does not count. It stops too when a server fails for half a minute whatever it is asked:
+    input's own trouble and does not count. It stops too when the server is down: the
     retries of many callers together would be hundreds of calls. Once stopped it stays stopped until ``start_again``.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._seen: Counter[str] = Counter()
-        self._failing: set[int] = set()  # requests that failed, with no success in between
         self._stopped: tuple[str, str] | None = None  # message, hint
 
     def succeeded(self) -> None:
         self._seen.clear()
-        self._failing.clear()
 
     @property
     def stopped(self) -> bool:
@@ -47,15 +44,10 @@ class Breaker:
             self._stopped = None
             self.succeeded()
 
-    def tried(self, error: ProviderError, rounds: int, request: int) -> None:
-        """A try of ``request`` failed that could be repeated; it was the ``rounds``-th round of failures in a row.
-
-        A few requests that a server cannot digest are no failing server: that takes as many different ones as for the
-        same final error.
-        """
-        self._failing.add(request)
-        if self._stopped is None and rounds >= FAILING_ROUNDS and len(self._failing) >= SAME_ERRORS:
-            self._stop_with(error, f"gave no answer in {rounds} rounds of calls")
+    def down(self, error: ProviderError) -> None:
+        """The server is down; ``error`` is what it said last."""
+        if self._stopped is None:
+            self._stop_with(error, "keeps failing")
 
     def failed(self, error: ProviderError) -> ProviderError:
         """What to raise for a call's final ``error``: that, or ``ProviderStopped``."""

@@ -20,6 +20,8 @@ START = 4  # calls at once before anything is known
 RATE_LIMITED = "rate limited"
 SERVER_FAILING = "server failing"
 CHANCE = 4  # failures in a row of a server that has answered: fewer are each that call's own bad luck
+DOWN_ROUNDS = 8  # of calls that all failed: with the pauses in between, half a minute
+DOWN_CALLERS = 5  # different ones: a few requests that a server cannot digest do not make it down
 _FIRST_HOLD_S = 0.25  # of a failing server, doubled with every round of calls that brings no answer
 _LONGEST_HOLD_S = 30.0
 _LONGEST_PAUSE_S = 600.0  # whatever it is told: a limiter never stops for good
@@ -34,6 +36,7 @@ class Limiter:
     proves nothing (RFC 7661). A 429 and a failing server hold all new calls for a while; a failing server says nothing
     about the limit. A server that never answered, or failed 4 times in a row, is a failing one: it is held longer with
     every round of failures, and from the second round on only one call at a time looks whether it is back.
+    After half a minute it is ``down``: nobody is held any more, so that all who wait can be told.
 
     Calls get through in the order in which they came. ``on_wait(reason, seconds)`` is called when new calls start to
     be held, and ``on_wait("", 0)`` when they flow again. One event loop at a time.
@@ -49,6 +52,8 @@ class Limiter:
         self._running = 0
         self._answered = False  # the server did, once
         self._failures = 0  # in a row
+        self._failed_callers: set[int] = set()  # with no answer in between
+        self._down = False
         self._failing = 0  # rounds of failures with no answer in between
         self._failed_round = 0  # how often such a round has ended
         self._queue: deque[_Waiting] = deque()  # only its head looks whether it may go
@@ -64,6 +69,17 @@ class Limiter:
     def running(self) -> int:
         return self._running
 
+    @property
+    def down(self) -> bool:
+        """Whether the server failed for so long that asking on makes no sense."""
+        return self._down
+
+    def start_again(self) -> None:
+        """For a new command: a server that was down gets a new chance."""
+        if self._down:
+            self._down = False
+            self._answer()
+
     def slot(self) -> Ticket:
         """A place among the calls under way: ``async with limiter.slot() as ticket``."""
         return Ticket(self)
@@ -75,7 +91,7 @@ class Limiter:
         return self._round, self._failed_round
 
     def _room(self) -> int:
-        return self._limit if self._failing < 2 else 1
+        return self._limit if self._failing < 2 or self._down else 1
 
     async def _wait(self) -> None:
         """Come back, with no waiting in between, when this call may go."""
@@ -105,7 +121,7 @@ class Limiter:
         """Seconds for which new calls are still held."""
         if not self._reason:
             return 0.0
-        left = self._until - anyio.current_time()
+        left = 0.0 if self._down else self._until - anyio.current_time()
         if left > 0:
             return left
         self._reason = ""
@@ -131,18 +147,22 @@ class Limiter:
     def _answer(self) -> None:
         self._answered = True
         self._failures = self._failing = 0
+        self._failed_callers.clear()
 
-    def _fail(self, started: int, pause_s: float) -> int:
-        """Hold new calls if it is the server that fails; how many rounds that is now."""
+    def _fail(self, started: int, pause_s: float, caller: int) -> None:
+        """Hold new calls if it is the server that fails."""
         self._failures += 1
+        self._failed_callers.add(caller)
         if self._answered and self._failures < CHANCE:
-            return 0
+            return
         if started == self._failed_round:  # of calls under way together only the first counts
             self._failed_round += 1
             self._failing += 1
+        if self._failing >= DOWN_ROUNDS and len(self._failed_callers) >= DOWN_CALLERS:
+            self._down = True
+            return
         growing = _FIRST_HOLD_S * 2.0 ** min(self._failing - 1, 16) if self._failing else 0.0
         self._hold(SERVER_FAILING, max(pause_s, min(growing, _LONGEST_HOLD_S)))
-        return self._failing
 
     def _grow(self, started: int) -> None:
         used_up = self._running + len(self._queue) >= self._limit
@@ -190,12 +210,12 @@ class Ticket:
         self._limiter._shrink(self._shrunk)
         self._limiter._hold(RATE_LIMITED, pause_s)
 
-    def failed(self, pause_s: float) -> int:
+    def failed(self, pause_s: float, caller: int = 0) -> None:
         """The server failed (5xx, overloaded): no new call for ``pause_s`` seconds, or longer, unless that was chance.
 
-        How many rounds of calls have failed with no answer in between.
+        ``caller`` tells tries of one request from those of others.
         """
-        return self._limiter._fail(self._failed, pause_s)
+        self._limiter._fail(self._failed, pause_s, caller)
 
 
 class LimiterPool:

@@ -16,6 +16,7 @@ from skillforge.keys import KEY_VARIABLES, find_key
 from skillforge.providers.limiter import Limiter, LimiterPool
 from skillforge.providers.prices import pricer
 from skillforge.providers.remote import Remote
+from skillforge.providers.tls import tls_context
 from skillforge.providers.wire import Address, Wire
 from skillforge.redact import Redactor
 
@@ -81,6 +82,7 @@ class Network:
         def connect() -> Wire:
             key, headers = self.key(prefix), self._headers(endpoint)
             import_module(_SDK[address.kind])  # now: in the middle of an eval it would hold up every other answer
+            tls_context()
             return wire_of(address, key=key, headers=headers, clean=self.redactor.text)
 
         def limiter() -> Limiter:

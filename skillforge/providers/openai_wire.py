@@ -25,6 +25,7 @@ from skillforge.providers.reading import parsed
 from skillforge.providers.responses_format import completion_of_response, cut_at, final_response, responses_body
 from skillforge.providers.sdk_errors import server_error, translating
 from skillforge.providers.sse import json_events
+from skillforge.providers.tls import tls_context
 from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
 
 _CONNECT_S = 10.0
@@ -110,6 +111,7 @@ class _OpenAI:
             max_retries=0,
             default_headers=self._headers if authorized else {"Authorization": f"Bearer {key}", **self._headers},
             http_client=openai.DefaultAsyncHttpxClient(
+                verify=tls_context(),
                 follow_redirects=False,  # one call is one request, and headers with secrets go to one server
                 event_hooks={"response": [self._refused]},
             ),

@@ -10,7 +10,15 @@ from dataclasses import replace
 import anyio
 
 from skillforge.canonical import digest
-from skillforge.errors import ProviderError, ProviderTimeout, RateLimited, RequestRejected, RetryableError, Unreachable
+from skillforge.errors import (
+    ProviderError,
+    ProviderTimeout,
+    RateLimited,
+    RequestRejected,
+    RetryableError,
+    ServerFailure,
+    Unreachable,
+)
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.backoff import pause_s
 from skillforge.providers.breaker import Breaker, is_404
@@ -61,7 +69,7 @@ class Remote:
 
         Every command takes its own twin, so a provider that was stopped gets a new chance here.
         """
-        self._line.breaker.start_again()
+        self._line.start_again()
         twin = copy.copy(self)
         twin._budget = budget
         return twin
@@ -123,7 +131,7 @@ class Remote:
         before = asking.calls
         try:
             async with limiter.slot() as ticket:
-                self._line.breaker.check()
+                self._line.look()
                 completion = await self._call(wire, asking, ticket)
             cost = self._price(completion.usage, completion.model or self._address.model)
         except BaseException as exc:
@@ -152,7 +160,8 @@ class Remote:
                 dialect = simpler
             except RetryableError as exc:
                 asking.failed(exc, self._random)
-                self._line.breaker.tried(exc, _report(ticket, exc, asking.pause_s), id(asking))
+                _report(ticket, exc, asking)
+                self._line.look(exc)
                 raise
             else:
                 ticket.succeeded()
@@ -175,6 +184,18 @@ class _Line:
         if self._open is None:
             self._open = self._connect(), self._find_limiter()
         return self._open
+
+    def start_again(self) -> None:
+        self.breaker.start_again()
+        if self._open is not None:
+            self._open[1].start_again()
+
+    def look(self, error: RetryableError | None = None) -> None:
+        """Notice that the server is down, after ``error`` or before a call. Raises ``ProviderStopped`` before one."""
+        if self._open is not None and self._open[1].down:
+            self.breaker.down(error or ServerFailure("the server gives no answer", hint="try again later"))
+        if error is None:
+            self.breaker.check()
 
     async def aclose(self) -> None:
         """A later call opens it again."""
@@ -234,15 +255,12 @@ class _Asking:
         self.lost = worst if self.lost is None else self.lost + worst
 
 
-def _report(ticket: Ticket, error: RetryableError, pause: float) -> int:
-    """Tell the limiter; how many rounds of calls the server has failed."""
+def _report(ticket: Ticket, error: RetryableError, asking: _Asking) -> None:
     if isinstance(error, RateLimited):
         # What the server asks for holds for all; the rest of the pause keeps callers apart, as the limiter does anyway.
-        ticket.rate_limited(min(pause, error.retry_after_s or pause))
-        return 0
-    if isinstance(error, ProviderTimeout):  # one long answer says nothing about the others
-        return 0
-    return ticket.failed(pause)
+        ticket.rate_limited(min(asking.pause_s, error.retry_after_s or asking.pause_s))
+    elif not isinstance(error, ProviderTimeout):  # one long answer says nothing about the others
+        ticket.failed(asking.pause_s, id(asking))
 
 
 _LEFT_OUT = ("schema", "temperature", "logprobs", "effort")

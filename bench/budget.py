@@ -60,10 +60,14 @@ def main() -> None:
     print_table(rows)
     over = [outcome for outcome in done if outcome.billed > outcome.budget]
     faults = sum((outcome.faults for outcome in done), Counter[str]())
-    print(f"\noverspent: {len(over)} of {len(done)}; the fullest was billed {float(max(o.billed / o.budget for o in done)):.1%}")
-    print(f"budgets from ${float(min(o.budget for o in done)):.6f} to ${float(max(o.budget for o in done)):.6f}")
+    fullest = max(float(o.billed / o.budget) for o in done)
+    print(f"\noverspent: {len(over)} of {len(done)}; the fullest was billed {fullest:.1%}")
+    budgets = [float(o.budget) for o in done]
+    print(f"budgets from ${min(budgets):.6f} to ${max(budgets):.6f}")
     print("what happened: " + ", ".join(f"{what} {count}" for what, count in faults.most_common()))
-    print(f"then without a budget: {sum(o.calls_after for o in done)} calls, {sum(o.paid_twice for o in done)} paid twice")
+    print(
+        f"then without a budget: {sum(o.calls_after for o in done)} calls, {sum(o.paid_twice for o in done)} paid twice"
+    )
     finish([f"seed {outcome.seed}: {line}" for outcome in done for line in outcome.broken])
 
 

@@ -39,8 +39,8 @@ OPTIONS = f"concurrency = {CONCURRENCY}\ntimeout_s = {TIMEOUT_S}\n"
 MODEL_ARMS = 5  # a teacher, and two students without and with the skill
 
 MIX = {
-    refuse(429, RETRY_AFTER_S): 0.02,
-    refuse(429): 0.02,
+    refuse(429, RETRY_AFTER_S): 0.005,
+    refuse(429): 0.005,
     refuse(400): 0.01,
     refuse(500): 0.03,
     refuse(529): 0.02,
@@ -143,7 +143,8 @@ def mixed(kind: str, cases: int, seed: int) -> tuple[list[object], dict[str, boo
         and later.rows == ledger.rows,
         "every finished sample has its answer": ledger.broken == 0 and later.broken == 0,
         "the ledger counts every call that arrived": ledger.calls == len(asked),
-        "and those of the second run, with the answers it finds again": later.calls == len(asked) + len(again) + ledger.found_again,
+        "and those of the second run, with the answers it finds again": later.calls
+        == len(asked) + len(again) + ledger.found_again,
         "there were errors": bool(ledger.errors),
         "only errors are asked again": {(each.arm, each.case) for each in again} == ledger.errors,
     }

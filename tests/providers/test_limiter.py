@@ -313,3 +313,51 @@ def test_one_limiter_for_each_server_and_key():
 
     run(main)
     assert told == ["", "server failing"]
+
+
+def test_a_failure_of_a_server_that_answers_holds_nobody_and_four_in_a_row_do():
+    async def main() -> None:
+        limiter = Limiter(4)
+        await calls(limiter, [succeed])
+        await calls(limiter, [fail(9), fail(9), fail(9)])
+        assert anyio.current_time() == 2
+        assert (await calls(limiter, [succeed]))[0][0] == 2
+        started = await calls(limiter, [fail(9)] * 4 + [succeed])
+        assert [time for time, _ in started] == [3, 3, 3, 3, 13]
+
+    run(main)
+
+
+def test_a_server_that_stays_away_is_looked_for_by_one_call_at_a_time_and_is_down_after_half_a_minute():
+    async def main() -> None:
+        limiter = Limiter(8)
+
+        async def call(caller: int) -> None:
+            async with limiter.slot() as ticket:
+                if not limiter.down:
+                    times.append(anyio.current_time())
+                    await anyio.sleep(0.1)
+                    ticket.failed(0.0, caller)
+
+        times: list[float] = []
+        async with anyio.create_task_group() as group:
+            for caller in range(100):
+                group.start_soon(call, caller)
+        assert limiter.down
+        assert at_once([(time, 0) for time in times]) == [4, 4, 1, 1, 1, 1, 1, 1]
+        assert 30 < anyio.current_time() < 35, "those who waited were let through at once"
+        limiter.start_again()
+        assert await calls(limiter, [succeed])
+        assert not limiter.down
+
+    run(main)
+
+
+def test_one_caller_alone_never_makes_a_server_down():
+    async def main() -> None:
+        limiter = Limiter(8)
+        for _ in range(20):
+            await calls(limiter, [fail(0)])
+        assert not limiter.down
+
+    run(main)

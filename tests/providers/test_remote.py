@@ -498,3 +498,40 @@ def test_whatever_a_server_does_nothing_freezes_or_overspends(asking, turns, cal
     known = math.fsum(completion.cost.usd or 0 for completion in answered)
     assert budget.spent_usd >= known - 1e-12
     assert sum(completion.calls for completion in answered) <= len(wire.calls)
+
+
+def test_a_server_that_is_down_stops_all_callers_after_a_few_calls(asking):
+    wire = Told([down("HTTP 500: out of order")] * 500)
+    provider = remote(wire, limiter=Limiter(32))
+    errors: list[ProviderError] = []
+
+    async def main() -> float:
+        async def one() -> None:
+            with pytest.raises(ProviderError) as info:
+                await provider.complete(asking())
+            errors.append(info.value)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(90):
+                group.start_soon(one)
+        return anyio.current_time()
+
+    assert run(main) < 60
+    assert {type(error) for error in errors} == {ProviderStopped}
+    assert len(wire.calls) < 20
+    assert "keeps failing: HTTP 500: out of order" in str(errors[0])
+    wire.turns.clear()
+    ask(provider.under(Budget(None)), asking())  # the next command
+
+
+def test_what_a_server_asks_one_caller_to_wait_is_not_stretched_for_all(asking):
+    wire = Told([RateLimited("429", retry_after_s=1)])
+    provider = remote(wire, limiter=Limiter(1), random=lambda: 0.99)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(provider.complete, asking())
+
+    run(main)
+    assert wire.times == [0, 2, pytest.approx(3)]

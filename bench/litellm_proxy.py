@@ -1,9 +1,9 @@
 """A second server that nobody here wrote: LiteLLM's proxy in front of llama.cpp's, through our providers.
 
-    python bench/litellm_proxy.py [PYTHON]
+    python bench/litellm_proxy.py PYTHON | --install
 
-PYTHON is the interpreter of an environment that has ``litellm[proxy]`` (default: the variable LITELLM_PYTHON; without
-either, one is made in a temporary folder with pip, some 500 MB). The proxy serves one model by two routes, which it
+PYTHON is the interpreter of an environment that has ``litellm[proxy]`` (default: the variable LITELLM_PYTHON);
+``--install`` makes one in a temporary folder with pip, some 500 MB. Without either it skips. The proxy serves one model by two routes, which it
 translates in different ways: ``hosted_vllm/`` always asks chat completions upstream, ``openai/`` answers its messages
 API from upstream's responses API.
 """
@@ -45,6 +45,9 @@ START_S = 180.0
 
 
 def main() -> int:
+    if not named():
+        print("skipped: name a Python that has litellm[proxy] (LITELLM_PYTHON), or --install one (500 MB)")
+        return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -69,11 +72,14 @@ def main() -> int:
     return 0
 
 
+def named() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LITELLM_PYTHON", "")
+
+
 def interpreter(folder: Path) -> str:
-    """The one that was named, else that of a new environment with the proxy."""
-    named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("LITELLM_PYTHON", "")
-    if named:
-        return named
+    """The one that was named, or that of a new environment with the proxy."""
+    if (chosen := named()) != "--install":
+        return chosen
     home = folder / "venv"
     print("installing litellm[proxy] into a temporary folder", flush=True)
     venv.create(home, with_pip=True)

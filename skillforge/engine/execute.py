@@ -150,9 +150,9 @@ class _Execution:
             self.output, self.problems = None, (f"the model refused to answer: {completion.text[:_SHOWN]}",)
             return
         self.output, self.problems = parse_output(self.skill, completion.text)
+        if completion.stop == "length" and (self.output is None or self.skill.output == "text"):
+            self.output, self.problems = None, (*self.problems, self._cut(completion))
         if self.output is None:
-            if completion.stop == "length":
-                self.problems = (*self.problems, self._cut(completion))
             return
         self.checks = run_checks(self.skill.checks, self.output, self.values, self.executor.custom_checks)
         self.problems = tuple(

@@ -47,13 +47,17 @@ async def solve(
     journal: TraceJournal,
     on_solved: Callable[[Trace], None] = lambda trace: None,
 ) -> list[Trace]:
-    """Traces of ``cases`` in their order; those the journal knows are not asked for again.
+    """Traces of ``cases`` in their order; those the journal knows are not asked for again. Equal inputs are one
+    question, asked once: two answers to it could not both be found again.
 
     An input the teacher could not answer gives a trace with ``error`` set; it is not kept and is tried again next time.
     """
     keys = {case.id: trace_key(teacher, task, case.input) for case in cases}
     known = journal.known(keys.values())
     solved: dict[str, Trace] = {}
+    asked: dict[str, Case] = {}
+    for case in cases:
+        asked.setdefault(keys[case.id], case)
 
     async def one(case: Case) -> None:
         key = keys[case.id]
@@ -66,7 +70,11 @@ async def solve(
         solved[case.id] = trace
         on_solved(trace)
 
-    await for_each(cases, one, concurrency=teacher.concurrency)
+    await for_each(asked.values(), one, concurrency=teacher.concurrency)
+    for case in cases:
+        if case.id not in solved:
+            solved[case.id] = solved[asked[keys[case.id]].id].model_copy(update={"case_id": case.id})
+            on_solved(solved[case.id])
     return [solved[case.id] for case in cases]
 
 

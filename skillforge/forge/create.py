@@ -29,7 +29,7 @@ from skillforge.messages import Cost, Value
 from skillforge.ref import check_name
 from skillforge.run import Run
 from skillforge.skill import Skill
-from skillforge.skillfile import skill_path, write_skill
+from skillforge.skillfile import read_skill, skill_path, write_skill
 from skillforge.store.registry import SavedVersion
 from skillforge.trace import Trace
 
@@ -143,7 +143,7 @@ def _store(work: Workspace, plan: CreatePlan, draft: Draft) -> tuple[SavedVersio
     planned = draft.skill.model_copy(update={"suite": plan.suite})
     work.registry.refuse_secrets(planned, provenance=provenance)  # before any file is touched
     folder = plan.folder / draft.skill.name
-    standing = _keep_what_stands(work, folder)
+    standing = _keep_what_stands(work, folder, planned)
     skill = planned.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
     path = write_skill(skill, folder)
     return save_file(work, path, provenance=provenance), skill, path  # read back: the file is the truth
@@ -167,6 +167,7 @@ class _Counted:
 
     def add(self, key: str, trace: Trace, teacher: str) -> None:
         self._log.add(key, trace, teacher)
+        self._session.stored()
 
 
 def _redacted(work: Workspace, trace: Trace) -> Trace:
@@ -174,12 +175,18 @@ def _redacted(work: Workspace, trace: Trace) -> Trace:
     return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output)})
 
 
-def _keep_what_stands(work: Workspace, folder: Path) -> Skill | None:
-    """A skill file in the way may be somebody's work: it becomes a version first, or is put beside when invalid."""
+def _keep_what_stands(work: Workspace, folder: Path, planned: Skill) -> Skill | None:
+    """A skill file in the way may be somebody's work: it becomes a version first, or is put beside when invalid.
+
+    One that says what is planned is left: a try that was killed wrote it, and it is stored next, as the teacher's.
+    """
     file = skill_path(folder)
     if not file.is_file():
         return None
     try:
+        standing = read_skill(folder).skill
+        if standing.digest() == planned.digest():
+            return standing
         saved = save_file(work, folder)
     except SkillFileError:  # and nothing else: a locked database or a secret in it does not make a file invalid
         beside = _free_name(file)
@@ -260,7 +267,8 @@ def _created(
     spent_usd: float | None,
 ) -> Created:
     outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in good}
-    costs = [trace.cost for trace in good] + [draft.cost] + [run.cost for run in runs]
+    solved = {json.dumps(trace.input, sort_keys=True): trace.cost for trace in good}  # equal inputs are asked once
+    costs = [*solved.values(), draft.cost, *(run.cost for run in runs)]
     return Created(
         name=skill.name,
         version=saved.version,

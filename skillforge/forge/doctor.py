@@ -12,6 +12,7 @@ from skillforge.errors import SkillforgeError
 from skillforge.forge.workspace import Workspace
 from skillforge.keys import find_key
 from skillforge.messages import Message, Request, RequestKey, Usage, Value
+from skillforge.providers.budget import Budget
 from skillforge.providers.network import PUBLIC
 from skillforge.providers.remote import Remote
 from skillforge.version import __version__
@@ -142,6 +143,7 @@ async def _call(work: Workspace, model: str) -> Finding:
     try:
         provider = work.provider(model)
         if isinstance(provider, Remote):
+            provider = provider.under(Budget(None))  # a new chance for one that was stopped
             provider.open()
         completion = await provider.complete(request)
     except SkillforgeError as exc:

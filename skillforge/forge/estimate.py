@@ -101,11 +101,12 @@ def estimate_create(work: Workspace, plan: CreatePlan) -> Estimate:
     teacher = work.provider(plan.teacher)
     keys = {case.id: trace_key(teacher, plan.task, case.input) for case in plan.cases}
     known = work.traces.known(keys.values()) if work.has_database else {}
-    left = [case for case in plan.cases if keys[case.id] not in known]
+    unique = {keys[case.id]: case for case in plan.cases}  # equal inputs are asked once
+    left = [case for key, case in unique.items() if key not in known]
     asked = [(solve_request(plan.task, case.input), _label_tokens(case)) for case in left]
     return Estimate(
         expenses=(
-            _expense("solve", teacher, len(plan.cases) - len(left), asked, repairs=False),
+            _expense("solve", teacher, len(unique) - len(left), asked, repairs=False),
             _author(teacher, plan.cases),
             _prove(teacher, plan.cases),
         )

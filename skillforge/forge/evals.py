@@ -72,10 +72,10 @@ async def evaluate_skill(
     on_start(ready.arms, ready.cases)
     started = time.monotonic()
     counted = _Counting(on_sample)
-    table = await evaluate(ready.arms, ready.cases, _SampleJournal(work, version), counted)
+    table = await evaluate(ready.arms, ready.cases, _SampleJournal(work, version, session), counted)
     seconds = time.monotonic() - started
     if plan.terms.record is not None:
-        _record(session, ready, table)
+        _record(work, session, ready, table)
     report = _report(work, version, ready, table, counted, session.spent_usd, seconds)
     _keep(work, version, plan, report, ready.arms, table)
     if not any(sample.status == "error" for samples in table.values() for sample in samples.values()):
@@ -99,14 +99,19 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
     return Prepared(suite, split, cases, build_arms(version.skill, suite.decision, teacher, students))
 
 
-def _record(session: Session, ready: Prepared, table: Table) -> None:
-    """A recording is whole: answers that an earlier eval paid for are written into it too."""
+def _record(work: Workspace, session: Session, ready: Prepared, table: Table) -> None:
+    """A recording is whole: answers that an earlier eval paid for are written into it too, where it kept them."""
+    lost = 0
     for arm in ready.arms:
         if isinstance(arm.executor, PromptExecutor):
             role = arm.executor.role
             for case in ready.cases:
-                calls = sample_calls(arm.skill, case.input, table[arm.name][case.id].run, role)
+                sample = table[arm.name][case.id]
+                calls = sample_calls(arm.skill, case.input, sample.run, role)
                 session.record(arm.executor.student, calls)
+                lost += not calls and bool(sample.run.attempts) and sample.status == "ok"
+    if lost:
+        work.say(f"{lost} samples are not in the recording: an earlier eval kept no texts (store_io = none)")
 
 
 def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
@@ -137,9 +142,10 @@ def teacher_model(suite: Suite, teacher: str) -> str:
 class _SampleJournal:
     """The store's sample log as the engine sees it; every run carries the version it measures."""
 
-    def __init__(self, work: Workspace, version: SkillVersion) -> None:
+    def __init__(self, work: Workspace, version: SkillVersion, session: Session) -> None:
         self._log = work.samples
         self._version = version
+        self._session = session
 
     def known(self, keys: Iterable[str]) -> dict[str, Sample]:
         return self._log.known(keys)
@@ -148,6 +154,10 @@ class _SampleJournal:
         # only the skill's own arm runs this very version; the other arms run forms derived from it
         version = self._version.version if sample.run.digest == self._version.digest else None
         self._log.add(sample.model_copy(update={"run": sample.run.model_copy(update={"version": version})}))
+        if sample.status == "ok":
+            self._session.stored()
+        else:
+            self._session.left_open()
 
 
 class _Counting:
@@ -191,7 +201,7 @@ def _report(
     seconds: float,
 ) -> EvalReport:
     suite, cases = ready.suite, ready.cases
-    reference, reports = arm_reports(ready.arms, *_comparable(work, cases, table), suite.decision)
+    reference, reports = arm_reports(ready.arms, *comparable, suite.decision)
     dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
     known = [value for value in dollars if value is not None]
     return EvalReport(

@@ -16,6 +16,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 Result = TypeVar("Result")
 
 
+_BEGIN_S = 1.0  # a task that the loop has not begun by then is one that it never will
+
+
 class Portal:
     """Starts its thread on first use. ``close`` ends it; a later call starts a new one."""
 
@@ -30,10 +33,11 @@ class Portal:
         What had no more to wait for ends all the same, and its result counts: it is stored, and would be paid for twice
         if it were taken for interrupted. A second interrupt does not wait for that.
         """
-        ended = Event()
+        begun, ended = Event(), Event()
         results: list[Result] = []
 
         async def noted() -> Result:
+            begun.set()
             try:
                 results.append(await function())
                 return results[0]
@@ -45,7 +49,8 @@ class Portal:
             return future.result()
         except KeyboardInterrupt:
             future.cancel()
-            ended.wait()
+            if begun.wait(_BEGIN_S):  # a task that was cancelled before it began never ends
+                ended.wait()
             if results:
                 return results[0]
             raise

@@ -6,9 +6,12 @@ of one run, or between drafting and storing a skill, loses none of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import anyio
 
 from skillforge.canonical import digest
 from skillforge.engine.execute import PromptExecutor
@@ -17,7 +20,7 @@ from skillforge.forge.workspace import Workspace
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
 from skillforge.providers.budget import Budget, no_price
-from skillforge.providers.recorder import Recorder, replay_of
+from skillforge.providers.recorder import Recorder, recording_file, replay_of
 from skillforge.providers.recording import prompt_digest
 from skillforge.providers.remote import Remote
 from skillforge.providers.replay import Replay
@@ -59,7 +62,8 @@ class Session:
         self._work = work
         self._terms = terms
         self._opened: dict[str, Provider] = {}
-        self._asked: set[str] = set()
+        self._asked: dict[int, set[str]] = {}  # by task
+        self._under_way: dict[str, anyio.Event] = {}
         self._recorder = (
             Recorder(
                 terms.record,
@@ -92,21 +96,32 @@ class Session:
             for request, completion in calls:
                 self._recorder.add(model, request, completion)
 
+    def stored(self) -> None:
+        """Forget the answers that this task asked for: what they were asked for is stored, and will not ask again."""
+        if keys := self._asked.pop(_task(), None):
+            self._work.answers.forget(keys)
+
+    def left_open(self) -> None:
+        """Keep the answers that this task asked for, whatever it stores next: they are only a part."""
+        self._asked.pop(_task(), None)
+
     def finish(self) -> None:
         """Forget the answers kept for an interruption: what they were asked for is stored."""
         if self._recorder is not None and self._recorder.left_out:
             self._work.say(f"{self._recorder.left_out} answers are not in the recording: no line can hold them")
         if self._asked:
-            self._work.answers.forget(self._asked)
+            self._work.answers.forget(set().union(*self._asked.values()))
             self._asked.clear()
 
     def _open(self, model: str) -> Provider:
+        replay, redactor = self._terms.replay, self._work.redactor
+        if replay is not None and recording_file(replay, model).is_file():  # whether the model is here or not
+            return replay_of(replay, model, clean=redactor.value, clean_text=redactor.text)
         base = self._work.provider(model)
         if isinstance(base, Replay):  # a recorded teacher: free, and it is its own recording
             return base
-        if self._terms.replay is not None:
-            redactor = self._work.redactor
-            return replay_of(self._terms.replay, model, clean=redactor.value, clean_text=redactor.text)
+        if replay is not None:
+            return replay_of(replay, model)  # says what it holds
         if isinstance(base, Remote):
             bounded = base.under(self.budget)
             if self._terms.budget_usd is not None and bounded.price(_SOME).usd is None:
@@ -119,9 +134,21 @@ class Session:
             raise UsageError(f"{model} cannot be held to a budget", hint="only network models with a known price can")
         return _Kept(base, self, self._recorder)
 
-    def _known(self, key: str) -> Completion | None:
-        self._asked.add(key)
+    async def _known(self, key: str) -> Completion | None:
+        """The answer kept under ``key``. Equal questions asked together take turns, so that one is paid for."""
+        while (other := self._under_way.get(key)) is not None:
+            await other.wait()
+        self._asked.setdefault(_task(), set()).add(key)
         return self._work.answers.known(key)
+
+    @contextmanager
+    def _asking(self, key: str) -> Iterator[None]:
+        ended = self._under_way[key] = anyio.Event()
+        try:
+            yield
+        finally:
+            del self._under_way[key]
+            ended.set()
 
     def _keep(self, key: str, model: str, completion: Completion) -> None:
         if completion.stop != "length" and completion.message.content:  # else the next try should ask again
@@ -168,10 +195,15 @@ class _Kept(_Recorded):
 
     async def complete(self, request: Request) -> Completion:
         key = digest({"by": self.fingerprint(), "role": request.key.role, "prompt": prompt_digest(request)})
-        completion = self._session._known(key)
+        completion = await self._session._known(key)
         if completion is None:
-            completion = await self._base.complete(request)
-            self._session._keep(key, self.name, completion)
+            with self._session._asking(key):
+                completion = await self._base.complete(request)
+                self._session._keep(key, self.name, completion)
         if self._recorder is not None:
             self._recorder.add(self.name, request, completion)
         return completion
+
+
+def _task() -> int:
+    return anyio.get_current_task().id

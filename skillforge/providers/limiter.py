@@ -22,6 +22,7 @@ SERVER_FAILING = "server failing"
 CHANCE = 4  # failures in a row of a server that has answered: fewer are each that call's own bad luck
 DOWN_ROUNDS = 8  # of calls that all failed: with the pauses in between, half a minute
 DOWN_CALLERS = 5  # different ones: a few requests that a server cannot digest do not make it down
+_REGAINED = 0.75  # of the limit before a 429: grown back quickly
 _FIRST_HOLD_S = 0.25  # of a failing server, doubled with every round of calls that brings no answer
 _LONGEST_HOLD_S = 30.0
 _LONGEST_PAUSE_S = 600.0  # whatever it is told: a limiter never stops for good
@@ -30,13 +31,16 @@ _LONGEST_PAUSE_S = 600.0  # whatever it is told: a limiter never stops for good
 class Limiter:
     """Additive increase, multiplicative decrease, with a slow start (Jacobson 1988, RFC 5681).
 
-    The limit starts at 4 and grows by 1 with every success, which doubles it every round, until the first 429.
-    From then on a 429 halves it and ``limit`` successes add 1, between 1 and ``most``. Of many 429s to calls that were
-    under way together only the first halves it. It grows only while it is what holds calls back: what was never tried
-    proves nothing (RFC 7661). A 429 and a failing server hold all new calls for a while; a failing server says nothing
-    about the limit. A server that never answered, or failed 4 times in a row, is a failing one: it is held longer with
-    every round of failures, and from the second round on only one call at a time looks whether it is back.
-    After half a minute it is ``down``: nobody is held any more, so that all who wait can be told.
+    The limit starts at 4 and grows by 1 with every success, which doubles it every round, until the first 429. A 429
+    halves it; up to three quarters of what it was it grows back with every success (servers also refuse by chance, and
+    a cautious climb from a half costs most of the time), from there on by 1 with ``limit`` successes, between 1 and
+    ``most``. Of many 429s to calls that were under way together only the first halves it. It grows only while it is
+    what holds calls back: what was never tried proves nothing (RFC 7661).
+
+    A 429 and a failing server hold all new calls for a while; a failing server says nothing about the limit. One that
+    never answered, or failed 4 times in a row, is a failing one: it is held longer with every round of failures, and
+    from the second round on only one call at a time looks whether it is back. After half a minute it is ``down``:
+    nobody is held any more, so that all who wait can be told.
 
     Calls get through in the order in which they came. ``on_wait(reason, seconds)`` is called when new calls start to
     be held, and ``on_wait("", 0)`` when they flow again. One event loop at a time.
@@ -46,7 +50,7 @@ class Limiter:
         self.most = max(1, most)
         self.on_wait = on_wait
         self._limit = min(START, self.most)
-        self._slow_start = True
+        self._cautious = math.inf  # from this limit on it grows slowly
         self._earned = 0  # successes since the limit last changed
         self._round = 0  # how often the limit has shrunk
         self._running = 0
@@ -169,7 +173,7 @@ class Limiter:
         if started != self._round or not used_up or self._held_s() > 0:
             return
         self._earned += 1
-        if self._slow_start or self._earned >= self._limit:
+        if self._limit < self._cautious or self._earned >= self._limit:
             self._limit = min(self._limit + 1, self.most)
             self._earned = 0
             self._call_head()
@@ -178,7 +182,7 @@ class Limiter:
         if started != self._round:
             return
         self._round += 1
-        self._slow_start = False
+        self._cautious = self._limit * _REGAINED
         self._earned = 0
         self._limit = max(1, self._limit // 2)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from urllib.parse import urlsplit
 
+from skillforge.canonical import compact
 from skillforge.config import Settings
 from skillforge.endpoints import Endpoint, Kind, ModelOptions
 from skillforge.errors import UsageError
@@ -75,7 +76,7 @@ class Network:
         if options.thinking_tokens is None:
             thinks = options.effort != "none" and (prefix in PUBLIC or options.effort is not None)
             options = options.model_copy(update={"thinking_tokens": THINKING_TOKENS if thinks else 0})
-        address = Address(name, endpoint.kind, endpoint.base_url, model, options)
+        address = Address(name, endpoint.kind, endpoint.base_url, model, options, _route(endpoint))
         most = options.concurrency or (LOCAL_CONCURRENCY if is_local(endpoint.base_url) else CONCURRENCY)
         wire_of = _wire_class(address)
 
@@ -127,6 +128,15 @@ class Network:
             raise UsageError(f"{problem}: {variable} is not set", hint=f"export {variable}=…, or {command}")
         self.redactor.learn(found.value)
         return found.value
+
+
+def _route(endpoint: Endpoint) -> str:
+    """The headers that are no credentials, as one text: some gateways choose the model by them. Of a value in the
+    environment only its variable counts.
+    """
+    told = {**endpoint.headers, **{header: f"${variable}" for header, variable in endpoint.header_env.items()}}
+    plain = {header.lower(): value for header, value in told.items() if not _CREDENTIAL_HEADER.search(header)}
+    return compact(dict(sorted(plain.items()))) if plain else ""
 
 
 def is_local(base_url: str) -> bool:

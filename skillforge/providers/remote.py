@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import anyio
 
-from skillforge.canonical import digest
+from skillforge.canonical import compact, digest
 from skillforge.errors import (
     ProviderError,
     ProviderTimeout,
@@ -85,6 +85,8 @@ class Remote:
         address = self._address
         options = address.options.model_dump(include={"effort", "temperature", "thinking_tokens", "structured"})
         identity = {"kind": address.kind, "base_url": address.base_url, "model": address.model, "options": options}
+        if address.route:
+            identity["route"] = address.route
         return f"remote {digest({'wires': WIRE_VERSION, **identity})}"
 
     def price(self, usage: Usage) -> Cost:
@@ -148,7 +150,7 @@ class Remote:
 
     async def _call(self, wire: Wire, asking: _Asking, ticket: Ticket) -> Completion:
         """Ask, and ask again at once, in the same slot, without what the server refuses by name."""
-        dialect = self._line.dialect
+        dialect = self._line.dialect_for(asking.request)
         while True:
             asking.calls += 1
             try:
@@ -165,7 +167,7 @@ class Remote:
                 raise
             else:
                 ticket.succeeded()
-                self._line.learn(dialect)
+                self._line.learn(dialect, asking.request)
                 return completion
 
 
@@ -178,7 +180,9 @@ class _Line:
         self._connect = connect
         self._find_limiter = limiter
         self._open: tuple[Wire, Limiter] | None = None
+        self._former: list[Wire] = []  # over which others may still be calling
         self._answered = False
+        self._refused_schemas: set[str] = set()  # one schema may be too much for a server that takes others
 
     def open(self) -> tuple[Wire, Limiter]:
         if self._open is None:
@@ -186,9 +190,12 @@ class _Line:
         return self._open
 
     def start_again(self) -> None:
-        self.breaker.start_again()
         if self._open is not None:
             self._open[1].start_again()
+            if self.breaker.stopped:  # maybe because of the key, which may be another by now
+                self._former.append(self._open[0])
+                self._open = None
+        self.breaker.start_again()
 
     def look(self, error: RetryableError | None = None) -> None:
         """Notice that the server is down, after ``error`` or before a call. Raises ``ProviderStopped`` before one."""
@@ -199,21 +206,31 @@ class _Line:
 
     async def aclose(self) -> None:
         """A later call opens it again."""
-        was, self._open = self._open, None
-        if was is not None:
-            await was[0].aclose()
+        wires, self._former = self._former, []
+        if self._open is not None:
+            wires.append(self._open[0])
+            self._open = None
+        for wire in wires:
+            await wire.aclose()
 
     def never_reached(self, error: RetryableError) -> bool:
         """Whether there is no connection, and never was an answer."""
         return isinstance(error, Unreachable) and not self._answered
 
-    def learn(self, spoken: Dialect) -> None:
+    def dialect_for(self, request: Request) -> Dialect:
+        refused = bool(self._refused_schemas) and compact(request.output_schema) in self._refused_schemas
+        return replace(self.dialect, schema=False) if refused else self.dialect
+
+    def learn(self, spoken: Dialect, request: Request) -> None:
         """The server answered to ``spoken``: leave out from now on what that leaves out.
 
         Calls that run together may each have left out something else. A refusal alone teaches nothing: it may quote
         words from its own input.
         """
         self._answered = True
+        if not spoken.schema:
+            self._refused_schemas.add(compact(request.output_schema))
+            spoken = replace(spoken, schema=True)
         if spoken == self.dialect:
             return
         known = self.dialect
@@ -263,4 +280,4 @@ def _report(ticket: Ticket, error: RetryableError, asking: _Asking) -> None:
         ticket.failed(asking.pause_s, id(asking))
 
 
-_LEFT_OUT = ("schema", "temperature", "logprobs", "effort")
+_LEFT_OUT = ("temperature", "logprobs", "effort")

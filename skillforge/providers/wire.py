@@ -21,7 +21,8 @@ STREAM_ABOVE = 8_192  # output tokens: a longer answer may outlast the timeouts 
 class Address:
     """Where a wire calls: ``name`` as the user writes the model, ``model`` as the server knows it.
 
-    ``options.thinking_tokens`` is settled here: a wire adds it to every request's output limit.
+    ``options.thinking_tokens`` is settled here: a wire adds it to every request's output limit. ``route`` names the
+    headers by which a gateway may choose another model; empty where there are none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Address:
     base_url: str
     model: str
     options: ModelOptions
+    route: str = ""
 
 
 @dataclass(frozen=True)

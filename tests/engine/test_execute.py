@@ -314,3 +314,11 @@ def test_a_limit_spent_on_thinking_says_so(triage):
         usage=Usage(output_tokens=200, reasoning_tokens=200),
     )
     assert "spent on thinking" in execute(triage(), Scripted([silent, silent])).reason
+
+
+def test_a_text_that_was_cut_off_is_no_answer(triage):
+    skill = triage(output="text", examples={"items": []}, checks=[])
+    cut, whole = said("Dear Sir, your", stop="length"), said("Dear Sir, done.")
+    run = execute(skill, Scripted([cut, whole]))
+    assert (run.output, run.repaired) == ("Dear Sir, done.", True)
+    assert "cut off" in execute(skill, Scripted([cut, cut])).reason

@@ -101,11 +101,23 @@ def test_a_create_killed_anywhere_makes_the_same_skill_and_pays_for_nothing_twic
         assert not list(root.rglob("*.tmp"))
 
 
+def test_a_skill_file_written_just_before_a_kill_is_stored_as_the_teachers(tmp_path, server, forge_at):
+    first = forge_at(repository(tmp_path / "first", server)).create(TASK, cases=CASES, teacher="fake:m")
+    killed = repository(tmp_path / "killed", server)
+    left = killed / "skills" / "parity" / "skill.yaml"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(Path(first.path).read_bytes())
+    created = forge_at(killed).create(TASK, cases=CASES, teacher="fake:m")
+    assert (created.new, created.version, created.digest) == (True, 1, first.digest)
+    assert forge_at(killed).show("parity@1").provenance["author"] == "teacher"
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_cancels_what_still_waits():
     cancelled = []
 
     async def waits() -> None:
+        await anyio.sleep(0.05)  # until the caller waits
         os.kill(os.getpid(), signal.SIGINT)
         try:
             await anyio.sleep_forever()
@@ -114,19 +126,24 @@ def test_an_interrupt_cancels_what_still_waits():
             raise
 
     portal = Portal()
-    with pytest.raises(KeyboardInterrupt):
-        portal.call(waits)
-    assert cancelled == [True]
-    portal.close()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            portal.call(waits)
+        assert cancelled == [True]
+    finally:
+        portal.close()
 
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_that_comes_as_the_work_ends_takes_nothing_back():
     async def stores() -> str:
+        await anyio.sleep(0.05)  # until the caller waits
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.05)  # like a write to the disk: nothing here can be cancelled
         return "stored"
 
     portal = Portal()
-    assert portal.call(stores) == "stored"
-    portal.close()
+    try:
+        assert portal.call(stores) == "stored"
+    finally:
+        portal.close()

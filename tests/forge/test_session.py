@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,11 @@ from typing import Any
 import pytest
 
 from skillforge import Terms
-from skillforge.errors import BudgetReached, NotFound, UsageError
+from skillforge.errors import BudgetReached, KeyRejected, NotFound, UsageError
 from skillforge.messages import Cost, Usage
 from skillforge.providers.scripted import Scripted
 from tests.fakes import teacher
-from tests.fakes.llm_server import Fault, LLMServer
+from tests.fakes.llm_server import Fault, LLMServer, request_text
 
 STUDENTS = ["chat:small", "resp:small"]
 
@@ -132,6 +133,68 @@ def test_a_paid_first_answer_is_kept_when_its_repair_fails(repo, server, mood, f
     assert len(server.calls) == 3  # the answer, its failed repair, its repair
 
 
+def test_equal_inputs_are_one_question_and_its_replay_gives_the_same_skill(repo, server, mood, forge_at, tmp_path):
+    teacher.repository(repo, server.url)
+    moods = itertools.cycle(["good", "bad"])
+    mood.answer = lambda body: (
+        teacher.answer(body) if "write down how" in request_text(body) else json.dumps({"mood": next(moods)})
+    )
+    cases = [{"id": f"m{number}", "input": {"message": f"hello {number // 2}"}} for number in range(10)]
+    live = forge_at(repo)
+    assert live.estimate_create(teacher.TASK, cases=cases).expenses[0].calls == 5
+    created = live.create(teacher.TASK, cases=cases, terms=Terms(record=tmp_path / "rec"))
+    assert (created.solved, created.proved) == (10, 8)
+    assert len(server.calls) == 5 + 1 + 4  # of 8 proving runs, too, every two are one question
+    other = tmp_path / "other"
+    teacher.repository(other, "http://127.0.0.1:9")
+    again = forge_at(other).create(teacher.TASK, cases=cases, terms=Terms(replay=tmp_path / "rec"))
+    assert (again.digest, again.cost) == (created.digest, created.cost)
+
+
+def test_an_interrupted_eval_that_was_resumed_leaves_no_answers_that_a_later_run_would_find(
+    repo, server, mood, forge_at
+):
+    cases = teacher.repository(repo, server.url)
+    forge = forge_at(repo)
+    made(forge, repo)
+    server.reset()
+    mood.faults = lambda number, body: Fault("status", status=401) if number > 30 else None
+    with pytest.raises(KeyRejected):
+        forge.eval("mood", students=STUDENTS[:1])
+    mood.faults = Mood.faults
+    forge.eval("mood", students=STUDENTS[:1])
+    server.reset()
+    for case in cases[10:]:
+        forge.run("mood", case["input"], student=STUDENTS[0])
+    assert len(server.calls) == 20
+
+
+def test_a_key_that_was_set_anew_is_used_by_the_next_command(repo, server, forge_at, monkeypatch):
+    cases = teacher.repository(repo, server.url)
+    forge = forge_at(repo)
+    made(forge, repo)
+    monkeypatch.setenv("FAKE_KEY", "fk-" + "0" * 32)
+    other = forge_at(repo)
+    with pytest.raises(KeyRejected):
+        other.run("mood", cases[0]["input"], student="chat:small")
+    monkeypatch.setenv("FAKE_KEY", teacher.KEY)
+    assert other.doctor(["chat:small"]).findings[-1].state == "ok"
+    assert other.run("mood", cases[0]["input"], student="chat:small").ok
+
+
+def test_two_endpoints_that_differ_in_a_header_share_no_answers(repo, server, forge_at):
+    teacher.repository(repo, server.url)
+    settings = repo / "skillforge.toml"
+    twin = f'[endpoints.twin]\nkind = "openai-chat"\nbase_url = "{server.url}/v1"\napi_key_env = "FAKE_KEY"\n'
+    settings.write_text(f'{settings.read_text()}{twin}headers = {{"x-route" = "b"}}\n{teacher.PRICE}\n')
+    forge = forge_at(repo)
+    made(forge, repo)
+    forge.eval("mood", students=["chat:small"])
+    server.reset()
+    forge.eval("mood", students=["twin:small"])
+    assert len(server.calls) == 40
+
+
 # budgets
 
 
@@ -213,6 +276,32 @@ def test_a_replay_that_lacks_a_model_says_which_it_has(repo, server, forge_at, t
     made(forge, repo, terms=Terms(record=tmp_path / "rec"))
     with pytest.raises(NotFound, match="chat:small"):
         forge.eval("mood", students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))
+
+
+def test_a_replay_needs_neither_the_endpoints_nor_the_weights_of_what_was_recorded(repo, server, forge_at, tmp_path):
+    cases = teacher.repository(repo, server.url)
+    tiny = Scripted(default={"mood": "good"}, name="local:tiny")
+    live = forge_at(repo, providers={"local:tiny": tiny})
+    made(live, repo)
+    students = [*STUDENTS, "local:tiny"]
+    report = live.eval("mood", students=students, terms=Terms(record=tmp_path / "rec"))
+    (repo / "skillforge.toml").write_text("")
+    replayed = forge_at(repo)
+    terms = Terms(replay=tmp_path / "rec")
+    assert results(replayed.eval("mood", students=students, teacher="strong:teacher", terms=terms)) == results(report)
+    with pytest.raises(UsageError, match="no provider 'strong'"):
+        replayed.run("mood", cases[0]["input"], student="strong:other", terms=terms)
+
+
+def test_a_recording_that_cannot_be_whole_says_so(repo, server, forge_at, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "none")
+    teacher.repository(repo, server.url)
+    said: list[str] = []
+    forge = forge_at(repo, say=said.append)
+    made(forge, repo)
+    forge.eval("mood", students=STUDENTS[:1])
+    forge.eval("mood", students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
+    assert any(line.startswith("60 samples are not in the recording") for line in said)
 
 
 def test_free_models_are_recorded_too(repo, skill_in, forge_at, tmp_path):

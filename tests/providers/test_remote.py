@@ -200,6 +200,25 @@ def test_what_a_server_refuses_by_name_is_left_out_from_then_on(asking):
     assert wire.calls[-1][1] == Dialect(temperature=False, limit_key="max_completion_tokens")
 
 
+def test_one_refused_schema_leaves_the_others_in_the_servers_own_way(asking):
+    odd, plain = ({"type": "object", "properties": {name: {"type": "string"}}} for name in ("odd", "plain"))
+
+    async def picky(request: Request, dialect: Dialect) -> Completion:
+        if dialect.schema and request.output_schema == odd:
+            raise RequestRejected("lab:m: HTTP 400: response_format.schema is not supported")
+        return answer()
+
+    wire = Told([picky] * 9)
+    provider = remote(wire)
+
+    async def ask_all() -> None:
+        for schema in (odd, plain, odd, plain):
+            await provider.complete(asking().model_copy(update={"output_schema": schema}))
+
+    run(ask_all)
+    assert [dialect.schema for _, dialect in wire.calls] == [True, False, True, False, True]
+
+
 def test_a_refusal_that_nothing_helps_against_teaches_nothing(asking):
     no = RequestRejected(f"{NAME}: HTTP 400: the input 'my temperature is 39' is not allowed")
     provider = remote(wire := Told([no, no]))

@@ -3,9 +3,9 @@
     python bench/litellm_proxy.py PYTHON | --install
 
 PYTHON is the interpreter of an environment that has ``litellm[proxy]`` (default: the variable LITELLM_PYTHON);
-``--install`` makes one in a temporary folder with pip, some 500 MB. Without either it skips. The proxy serves one model by two routes, which it
-translates in different ways: ``hosted_vllm/`` always asks chat completions upstream, ``openai/`` answers its messages
-API from upstream's responses API.
+``--install`` makes one in a temporary folder with pip, some 500 MB. Without either it skips. The proxy serves one model
+by two routes, which it translates in different ways: ``hosted_vllm/`` always asks chat completions upstream,
+``openai/`` answers its messages API from upstream's responses API.
 """
 
 from __future__ import annotations

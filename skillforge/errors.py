@@ -14,6 +14,7 @@
     │   ├── ContextOverflow         the request is longer than the model's context
     │   ├── UnknownRequest          a replayed recording has no such request
     │   ├── RequestRejected         the provider refuses this request as it is: asking again gives the same
+    │   │   └── InputRefused        its filter refuses what this input says
     │   ├── RetryableError          asking again may help
     │   │   ├── RateLimited         too many requests
     │   │   ├── ServerFailure       5xx, a lost connection, an answer cut off or garbled on its way
@@ -137,6 +138,10 @@ class RequestRejected(ProviderError):
     """The provider refuses this request as it is (400, 404, 413, 422): asking again gives the same."""
 
     refusal = True
+
+
+class InputRefused(RequestRejected):
+    """The provider's filter refuses what this input says. The student gives no answer to it, like one that refuses."""
 
 
 class RetryableError(ProviderError):

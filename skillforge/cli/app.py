@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -62,6 +63,7 @@ def root(
 
 def main() -> None:
     """Run the command line. Expected errors become one message; ``SKILLFORGE_DEBUG=1`` shows the traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
     for stream in (sys.stdout, sys.stderr):
         # an answer may hold what the terminal's encoding cannot: escaped it can still be read
         if isinstance(stream, io.TextIOWrapper):
@@ -80,6 +82,11 @@ def main() -> None:
         place = f"{exc.filename}: " if exc.filename else ""
         _fail(f"{place}{exc.strerror or exc}", "check the path, its permissions and the space on the disk", USAGE, exc)
     raise SystemExit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A polite kill ends a command as Ctrl-C does: what is done is kept, and the command that goes on is said."""
+    raise KeyboardInterrupt
 
 
 def _fail(message: str, hint: str, code: int, exc: BaseException) -> None:

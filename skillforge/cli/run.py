@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, typed_fields
+from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, resumable, typed_fields
 from skillforge.cli._terms import RecordOption, ReplayOption, terms_of
 from skillforge.errors import UsageError
 
@@ -42,13 +42,9 @@ def run(
     if len(files) + bool(inputs) != 1:
         raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
     terms = terms_of(None, record, replay)
-    try:
-        with open_forge() as forge:
-            given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
-            result = forge.run(ref, given, student=student, terms=terms)
-    except KeyboardInterrupt:
-        note("\ninterrupted: no answer was kept")
-        raise typer.Exit(130) from None
+    with resumable(lambda: "before the answer was whole"), open_forge() as forge:
+        given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
+        result = forge.run(ref, given, student=student, terms=terms)
     if json_out:
         print_json(as_json(result))
     else:

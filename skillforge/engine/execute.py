@@ -15,7 +15,7 @@ from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import complete_input, repair_request, student_request
 from skillforge.engine.parse import parse_output
-from skillforge.errors import ContextOverflow, Halt, ProviderError, UnknownRequest
+from skillforge.errors import ContextOverflow, Halt, InputRefused, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
 from skillforge.run import Attempt, AttemptKind, CheckResult, Run
@@ -103,6 +103,8 @@ class _Execution:
             raise
         except ContextOverflow as exc:
             return self.result("escalated", str(exc))
+        except InputRefused as exc:
+            return self.result("failed", str(exc))
         except ProviderError as exc:
             return self.result("error", f"{exc} ({exc.hint})" if exc.hint else str(exc))
         if self.problems:

@@ -96,6 +96,8 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
     def solved_one(trace: Trace) -> None:
         nonlocal done
         done += 1
+        if trace.error:
+            session.stored()  # an answer that solves nothing is not worth finding again
         on_progress("solve", done, len(plan.cases))
 
     journal = _Counted(work, session, plan.teacher)

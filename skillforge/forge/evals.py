@@ -22,6 +22,7 @@ from skillforge.evals.report import EvalReport, arm_reports
 from skillforge.evals.sampling import choose_split, stratified
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.workspace import Workspace
+from skillforge.providers.replay import Replay
 from skillforge.sample import Sample
 from skillforge.skill import Skill
 from skillforge.store.evidence import Measured
@@ -201,7 +202,7 @@ def _report(
     seconds: float,
 ) -> EvalReport:
     suite, cases = ready.suite, ready.cases
-    reference, reports = arm_reports(ready.arms, *comparable, suite.decision)
+    reference, reports = arm_reports(ready.arms, *_comparable(work, ready, table), suite.decision)
     dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
     known = [value for value in dollars if value is not None]
     return EvalReport(
@@ -224,14 +225,15 @@ def _report(
     )
 
 
-def _comparable(work: Workspace, cases: Sequence[Case], table: Table) -> tuple[list[Case], Table]:
+def _comparable(work: Workspace, ready: Prepared, table: Table) -> tuple[list[Case], Table]:
     """Labels and outputs as the store keeps them. A resumed eval has only redacted outputs: a fresh one must score the
-    same.
+    same. So must a replayed one: no recording holds secrets, whatever the store keeps.
     """
-    if store_io(work.settings) == "full":
-        return list(cases), table
+    providers = [arm.executor.provider for arm in ready.arms if isinstance(arm.executor, PromptExecutor)]
+    if store_io(work.settings) == "full" and not any(isinstance(provider, Replay) for provider in providers):
+        return ready.cases, table
     clean = work.redactor.value
-    labels = [case.model_copy(update={"expected": clean(case.expected)}) for case in cases]
+    labels = [case.model_copy(update={"expected": clean(case.expected)}) for case in ready.cases]
     return labels, {
         arm: {
             case_id: sample.model_copy(

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from threading import Event, Lock
 from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from skillforge.errors import UsageError
 
 Result = TypeVar("Result")
 
@@ -47,6 +50,9 @@ class Portal:
         future = self._open().start_task_soon(noted)
         try:
             return future.result()
+        except CancelledError:
+            hint = "close it when nothing is under way; what is done is kept"
+            raise UsageError("the Forge was closed while it worked", hint=hint) from None
         except KeyboardInterrupt:
             future.cancel()
             if begun.wait(_BEGIN_S):  # a task that was cancelled before it began never ends

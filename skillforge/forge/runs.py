@@ -43,6 +43,7 @@ async def run_skill(
     run = run.model_copy(update={"version": version.version, "tags": dict(tags), "reason": reason})
     run = run.model_copy(update={"id": work.runs.add(run, source="run")})
     if run.status == "error":
+        session.left_open()
         what = f"{version.name}@{version.version}"
         raise ProviderError(f"{what}: {run.reason}" if student in run.reason else f"{what} on {student}: {run.reason}")
     session.finish()

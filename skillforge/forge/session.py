@@ -64,6 +64,7 @@ class Session:
         self._opened: dict[str, Provider] = {}
         self._asked: dict[int, set[str]] = {}  # by task
         self._under_way: dict[str, anyio.Event] = {}
+        self.older = 0  # new answers in whose place the recording holds older ones
         self._recorder = (
             Recorder(
                 terms.record,
@@ -102,13 +103,21 @@ class Session:
             self._work.answers.forget(keys)
 
     def left_open(self) -> None:
-        """Keep the answers that this task asked for, whatever it stores next: they are only a part."""
-        self._asked.pop(_task(), None)
+        """Keep the answers that this task asked for: the run that was stored with them ended in an error, and the next
+        try finds them again. That run counts their calls, so the next one will not.
+        """
+        if keys := self._asked.pop(_task(), None):
+            self._work.answers.count(keys)
 
     def finish(self) -> None:
         """Forget the answers kept for an interruption: what they were asked for is stored."""
         if self._recorder is not None and self._recorder.left_out:
             self._work.say(f"{self._recorder.left_out} answers are not in the recording: no line can hold them")
+        if self.older:
+            self._work.say(
+                f"{self.older} answers are not in the recording: it holds older ones to the same questions, and replays"
+                " those; record into another folder to have these"
+            )
         if self._asked:
             self._work.answers.forget(set().union(*self._asked.values()))
             self._asked.clear()
@@ -151,7 +160,7 @@ class Session:
             ended.set()
 
     def _keep(self, key: str, model: str, completion: Completion) -> None:
-        if completion.stop != "length" and completion.message.content:  # else the next try should ask again
+        if completion.message.content:  # an empty one is no answer: the next try should ask again
             self._work.answers.add(key, model, completion)
 
 
@@ -196,12 +205,15 @@ class _Kept(_Recorded):
     async def complete(self, request: Request) -> Completion:
         key = digest({"by": self.fingerprint(), "role": request.key.role, "prompt": prompt_digest(request)})
         completion = await self._session._known(key)
+        fresh = completion is None
         if completion is None:
             with self._session._asking(key):
                 completion = await self._base.complete(request)
                 self._session._keep(key, self.name, completion)
         if self._recorder is not None:
-            self._recorder.add(self.name, request, completion)
+            left_out = self._recorder.left_out
+            if not self._recorder.add(self.name, request, completion) and left_out == self._recorder.left_out:
+                self._session.older += fresh
         return completion
 
 

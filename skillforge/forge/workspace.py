@@ -14,6 +14,7 @@ from skillforge.errors import NotFound
 from skillforge.providers.base import Provider
 from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network
+from skillforge.providers.replay import Replay
 from skillforge.providers.resolve import resolve_provider
 from skillforge.redact import Redactor
 from skillforge.store.answers import AnswerLog
@@ -108,7 +109,8 @@ class Workspace:
 
     def provider(self, model: str) -> Provider:
         """The provider of a ``provider:model`` name, kept open for the next call. No key is looked up yet."""
-        if model not in self._providers:
+        known = self._providers.get(model)
+        if known is None or (isinstance(known, Replay) and known.outdated and model not in self._given):
             self._providers[model] = resolve_provider(model, self.network, base_dir=Path.cwd())
         return self._providers[model]
 

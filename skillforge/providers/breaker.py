@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from skillforge.errors import ContextOverflow, Halt, KeyRejected, ProviderError, ProviderStopped, RequestRejected
+from skillforge.errors import (
+    ContextOverflow,
+    Halt,
+    InputRefused,
+    KeyRejected,
+    ProviderError,
+    ProviderStopped,
+    RequestRejected,
+)
 
 SAME_ERRORS = 5
 SAME_404 = 2  # no such model, or no such address: that does not change
@@ -16,9 +24,9 @@ class Breaker:
     """Stops everything at the fifth equal error with no success in between, and at the first refused key, for all
     callers of one model.
 
-    Errors are equal when type and message are, numbers and ids aside. An input that is too long for the model is that
-    input's own trouble and does not count. It stops too when the server is down: the
-    retries of many callers together would be hundreds of calls. Once stopped it stays stopped until ``start_again``.
+    Errors are equal when type and message are, numbers and ids aside. An input that is too long, or that a filter
+    refuses, is that input's own trouble and does not count. It stops too when the server is down: the retries of many
+    callers together would be hundreds of calls. Once stopped it stays stopped until ``start_again``.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,7 +63,7 @@ class Breaker:
             self._stopped = (str(error), error.hint)  # a refused key is refused to all who wait behind this call
         if isinstance(error, Halt):
             return error
-        if self._stopped is None and not isinstance(error, ContextOverflow):
+        if self._stopped is None and not isinstance(error, ContextOverflow | InputRefused):
             self._count(error)
         return error if self._stopped is None else self._stop()
 

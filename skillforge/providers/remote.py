@@ -106,7 +106,7 @@ class Remote:
         return max(costs, key=lambda cost: cost.usd or 0.0).model_copy(update={"estimated": True})
 
     async def complete(self, request: Request) -> Completion:
-        asking = _Asking(request, self.worst(request))
+        asking = _Asking(request, self._line.expected(self.worst(request)))
         try:
             return await self._insist(asking)
         except ProviderError as exc:
@@ -144,6 +144,7 @@ class Remote:
             money.release()
             raise
         money.settle(cost)
+        self._line.was_charged(cost, asking.worst)
         self._line.breaker.succeeded()
         total = cost if asking.lost is None else cost + asking.lost
         return completion.model_copy(update={"cost": total, "calls": asking.calls})
@@ -182,6 +183,7 @@ class _Line:
         self._open: tuple[Wire, Limiter] | None = None
         self._former: list[Wire] = []  # over which others may still be calling
         self._answered = False
+        self._excess = 1.0  # how many times the worst case the server charged for one call
         self._refused_schemas: set[str] = set()  # one schema may be too much for a server that takes others
 
     def open(self) -> tuple[Wire, Limiter]:
@@ -216,6 +218,15 @@ class _Line:
     def never_reached(self, error: RetryableError) -> bool:
         """Whether there is no connection, and never was an answer."""
         return isinstance(error, Unreachable) and not self._answered
+
+    def expected(self, worst: Cost) -> Cost:
+        """The worst case at a server that was seen to charge for more than it was asked for."""
+        return worst if worst.usd is None else worst.model_copy(update={"usd": worst.usd * self._excess})
+
+    def was_charged(self, cost: Cost, reserved: Cost) -> None:
+        """Notice a server that does not keep to the output limit: from now on as much more is set aside."""
+        if cost.usd is not None and reserved.usd and cost.usd > reserved.usd:
+            self._excess *= cost.usd / reserved.usd
 
     def dialect_for(self, request: Request) -> Dialect:
         refused = bool(self._refused_schemas) and compact(request.output_schema) in self._refused_schemas

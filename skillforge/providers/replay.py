@@ -69,6 +69,11 @@ class Replay:
         """Where the answers come from, as the recording says; of a folder, its files' provenance merged in order."""
         return self._read().provenance
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the recording was changed since it was read."""
+        return self._recording is not None and self._recording.stamp != _stamp(self._path)
+
     def fingerprint(self) -> str:
         return f"replay {self._read().sha256}"
 
@@ -118,6 +123,7 @@ class _Recording:
     def __init__(self, path: Path) -> None:
         self.lines: dict[CallKey, list[RecordedLine]] = {}
         self.provenance: dict[str, Any] = {}
+        self.stamp = _stamp(path)  # before it is read: a change meanwhile counts
         content = hashlib.sha256()
         for file in _files(path):
             for row in read_recording(file):
@@ -194,6 +200,15 @@ def _choose(recording: _Recording, asked: Sequence[_Asked]) -> _Found | None:
         if request.role == _ANY_WORDING and (lines := recording.lines.get(key)):
             return (key, "any"), lines
     return None
+
+
+def _stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Names, times and sizes of a recording's files; empty where they cannot be looked at."""
+    try:
+        told = [(str(file), file.stat()) for file in _files(path)]
+    except (OSError, NotFound):
+        return []
+    return [(name, status.st_mtime_ns, status.st_size) for name, status in told]
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from skillforge.errors import (
     ContextOverflow,
+    InputRefused,
     KeyRejected,
     ProviderError,
     ProviderTimeout,
@@ -53,6 +54,8 @@ _NO_MODEL = re.compile(
     r"model_not_found|(?:invalid|unknown|no such) model|model\W.{0,80}(?:not exist|not found|not supported)",
     re.IGNORECASE,
 )
+# An input that a filter refuses: at Azure with status 400, at OpenRouter with 403.
+_FLAGGED = re.compile(r"\bflagged\b|requires moderation|\bcontent_filter\b|content management policy", re.IGNORECASE)
 # An error inside a stream has status 200: its type says what it would have been.
 _STATUS_OF_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -147,6 +150,8 @@ def _classified(text: str, marks: str, status: int, name: str, *, inside: bool, 
     provider = name.split(":")[0]
     if 400 <= status < 500 and _NO_MONEY.search(marks):
         return KeyRejected(text, hint=f"the account behind the key of {provider} has no credit left: add some")
+    if status in (400, 403) and _FLAGGED.search(marks):
+        return InputRefused(text, hint="its moderation refuses this input, not the key")
     if status in (401, 402, 403) or (status == 400 and _BAD_KEY.match(marks)):
         return KeyRejected(text, hint=f"check the key of {provider}, or set another: skillforge keys set {provider}")
     if status == 413 or (status in (400, 422, 429) and _OVERFLOW.search(marks)):

@@ -36,9 +36,12 @@ class AnswerLog:
         self._store_io = store_io
 
     def known(self, key: str) -> Completion | None:
-        """The answer kept under ``key``, or ``None``."""
-        found = rows(self._db, "SELECT body FROM answers WHERE key = ?", [key])
-        return Completion.model_validate(json.loads(found[0]["body"])) if found else None
+        """The answer kept under ``key``, or ``None``. Where a stored run counts its calls already, it has none."""
+        found = rows(self._db, "SELECT body, counted FROM answers WHERE key = ?", [key])
+        if not found:
+            return None
+        completion = Completion.model_validate(json.loads(found[0]["body"]))
+        return completion.model_copy(update={"calls": 0}) if found[0]["counted"] else completion
 
     def add(self, key: str, model: str, completion: Completion) -> None:
         """Keep an answer, durable against a killed process when this returns. The first one of a key stays."""
@@ -50,7 +53,12 @@ class AnswerLog:
             body["logprobs"] = None  # token by token, a secret would stand there in pieces
         row = (key, model, encode_json(body), utc_now())
         with immediate(self._db) as conn:
-            conn.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", row)
+            conn.execute("INSERT OR IGNORE INTO answers (key, model, body, created_at) VALUES (?, ?, ?, ?)", row)
+
+    def count(self, keys: Iterable[str]) -> None:
+        """Mark answers whose calls a stored run counts: it ended in an error after them."""
+        with immediate(self._db) as conn:
+            conn.executemany("UPDATE answers SET counted = 1 WHERE key = ?", [(key,) for key in keys])
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop these answers, whose command has finished, and those that nobody came back for in time."""

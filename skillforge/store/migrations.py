@@ -158,6 +158,7 @@ _SECOND = (
         key TEXT NOT NULL PRIMARY KEY,
         model TEXT NOT NULL,
         body TEXT NOT NULL,
+        counted INTEGER NOT NULL DEFAULT 0,
         created_at TEXT NOT NULL
     ) STRICT""",
 )

@@ -10,7 +10,7 @@ import pytest
 from skillforge.canonical import digest
 from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import JSON_FRAME, TEXT_FRAME, bare_skill, complete_input
-from skillforge.errors import ContextOverflow, InvalidInput, ProviderError, UsageError
+from skillforge.errors import ContextOverflow, InputRefused, InvalidInput, ProviderError, UsageError
 from skillforge.messages import Completion, Cost, Message, Request, Usage
 from skillforge.providers.replay import Replay
 from skillforge.providers.scripted import Scripted
@@ -322,3 +322,8 @@ def test_a_text_that_was_cut_off_is_no_answer(triage):
     run = execute(skill, Scripted([cut, whole]))
     assert (run.output, run.repaired) == ("Dear Sir, done.", True)
     assert "cut off" in execute(skill, Scripted([cut, cut])).reason
+
+
+def test_an_input_that_the_providers_filter_refuses_is_a_wrong_answer_and_no_error(triage):
+    run = execute(triage(), Scripted([raising(InputRefused("flagged"))]))
+    assert (run.status, run.reason, run.output) == ("failed", "flagged", None)

@@ -90,7 +90,6 @@ class Ledger:
     status: Mapping[tuple[str, str], str]
     calls: int
     usd: float | None  # unknown where one attempt's is
-    found_again: int  # calls whose answers another run of their sample will find: it counts them a second time
     broken: int  # samples that are kept as finished and have no answer
 
     @property
@@ -107,12 +106,7 @@ def read_ledger(root: Path) -> Ledger:
             " (runs.status = 'error' OR NOT EXISTS"
             " (SELECT 1 FROM attempts WHERE attempts.run_id = runs.id AND text <> '' AND error = ''))"
         ).fetchone()[0]
-        found_again = db.execute(
-            "SELECT total(calls) FROM attempts JOIN samples ON samples.run_id = attempts.run_id"
-            " WHERE samples.status = 'error' AND error = '' AND text <> ''"
-        ).fetchone()[0]
     return Ledger(
-        found_again=int(found_again),
         rows=Counter((arm, case) for arm, case, _ in samples),
         status={(arm, case): status for arm, case, status in samples},
         calls=int(calls),

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
+from skillforge.errors import UsageError
 from skillforge.forge.portal import Portal
 from tests.fakes.llm_server import LLMServer, last_text, request_text
 
@@ -147,3 +149,26 @@ def test_an_interrupt_that_comes_as_the_work_ends_takes_nothing_back():
         assert portal.call(stores) == "stored"
     finally:
         portal.close()
+
+
+def test_closing_under_a_call_tells_its_caller():
+    portal = Portal()
+    started = threading.Event()
+    told: list[Exception] = []
+
+    async def works() -> None:
+        started.set()
+        await anyio.sleep_forever()
+
+    def calls() -> None:
+        try:
+            portal.call(works)
+        except UsageError as exc:
+            told.append(exc)
+
+    caller = threading.Thread(target=calls)
+    caller.start()
+    started.wait()
+    portal.close()
+    caller.join(5)
+    assert [str(exc) for exc in told] == ["the Forge was closed while it worked"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from skillforge import Terms
+from skillforge.canonical import digest
 from skillforge.errors import BudgetReached, KeyRejected, NotFound, UsageError
 from skillforge.messages import Cost, Usage
 from skillforge.providers.scripted import Scripted
@@ -293,6 +294,16 @@ def test_a_replay_needs_neither_the_endpoints_nor_the_weights_of_what_was_record
         replayed.run("mood", cases[0]["input"], student="strong:other", terms=terms)
 
 
+def test_a_second_command_into_one_recording_says_that_the_first_answers_stay(repo, server, forge_at, tmp_path):
+    teacher.repository(repo, server.url)
+    said: list[str] = []
+    forge = forge_at(repo, say=said.append)
+    made(forge, repo, terms=Terms(record=tmp_path / "rec"))
+    assert not any("recording" in line for line in said)
+    made(forge, repo, terms=Terms(record=tmp_path / "rec"))
+    assert any(line.startswith("9 answers are not in the recording: it holds older ones") for line in said)
+
+
 def test_a_recording_that_cannot_be_whole_says_so(repo, server, forge_at, tmp_path, monkeypatch):
     monkeypatch.setenv("SKILLFORGE_STORE_IO", "none")
     teacher.repository(repo, server.url)
@@ -302,6 +313,35 @@ def test_a_recording_that_cannot_be_whole_says_so(repo, server, forge_at, tmp_pa
     forge.eval("mood", students=STUDENTS[:1])
     forge.eval("mood", students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
     assert any(line.startswith("60 samples are not in the recording") for line in said)
+
+
+def test_a_replay_scores_as_the_live_eval_did_where_labels_hold_secrets_and_all_is_stored(
+    repo, server, mood, forge_at, tmp_path, monkeypatch, canary
+):
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "full")
+    teacher.repository(repo, server.url)
+    skill = {"schema": "skillforge/v1", **teacher.SKILL, "task": teacher.TASK, "output": {"mood": {"type": "string"}}}
+    skill["examples"] = {"items": []}
+    (repo / "skills" / "mood").mkdir(parents=True)
+    (repo / "skills" / "mood" / "skill.yaml").write_text(json.dumps(skill))
+    cases = [{"input": {"message": f"{number}"}, "expected": {"mood": canary}} for number in range(4)]
+    (repo / "evals" / "mood.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    mood.answer = lambda body: json.dumps({"mood": canary})
+    forge = forge_at(repo)
+    report = forge.eval("mood", students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
+    assert report.teacher.quality == 1.0
+    assert results(forge.eval("mood", students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))) == results(report)
+
+
+def test_a_recording_that_was_edited_is_read_again_by_the_next_command(repo, skill_in, forge_at):
+    skill_in(repo)
+    file = repo / "rec.jsonl"
+    forge = forge_at(repo)
+    for queue in ("billing", "bug"):
+        asked = {"role": "run", "task": digest("Route one ticket to billing or bug."), "input": {"ticket": "x"}}
+        said = {"json": {"queue": queue, "quote": "x"}}
+        file.write_text(json.dumps({"request": asked, "response": said}) + "\n")
+        assert forge.run("ticket-triage", {"ticket": "x"}, student=f"replay:{file}").output["queue"] == queue
 
 
 def test_free_models_are_recorded_too(repo, skill_in, forge_at, tmp_path):

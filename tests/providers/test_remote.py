@@ -309,6 +309,22 @@ def test_a_budget_is_reached_before_it_is_overspent(asking):
     ask(provider, request)  # the twin without a budget goes on
 
 
+def test_a_server_that_charges_for_more_than_it_was_asked_for_is_believed_from_then_on(asking):
+    greedy = Usage(input_tokens=10, cached_tokens=0, written_tokens=0, output_tokens=100_000)
+    wire = Told([greedy] * 9)
+    budget = Budget(2.0)
+    provider = remote(wire, budget=budget)
+
+    async def until_reached() -> None:
+        for _ in range(9):
+            await provider.complete(asking())
+
+    with pytest.raises(BudgetReached):
+        run(until_reached)
+    assert len(wire.calls) == 3  # $0.50 each: a fourth could cost a little more than is left
+    assert budget.spent_usd < 2.0
+
+
 def test_a_budget_reached_between_two_tries_tells_what_was_done(asking):
     request = asking(max_output_tokens=1000)
     cut = ServerFailure("cut", maybe_billed=True)

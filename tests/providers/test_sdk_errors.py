@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from skillforge.errors import (
     ContextOverflow,
+    InputRefused,
     KeyRejected,
     ProviderError,
     ProviderTimeout,
@@ -64,6 +65,12 @@ def sdk(request: pytest.FixtureRequest) -> Any:
         (401, "invalid key", KeyRejected),
         (402, "pay", KeyRejected),
         (403, "not here", KeyRejected),
+        (403, "m requires moderation. Your input was flagged for violence.", InputRefused),
+        (
+            400,
+            "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+            InputRefused,
+        ),
         (404, "no such model", RequestRejected),
         (405, "no", RequestRejected),
         (408, "slow", ServerFailure),

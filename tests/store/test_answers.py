@@ -81,3 +81,11 @@ def test_store_io_full_keeps_the_text_and_none_keeps_nothing(db: Database, redac
     nothing = AnswerLog(db, redactor, "none")
     nothing.add("n", "p:m", completion())
     assert nothing.known("n") is None
+
+
+def test_calls_that_a_stored_run_counts_are_not_counted_again(answers: AnswerLog) -> None:
+    answers.add("k", "p:m", completion())
+    answers.count(["k", "other"])
+    found = answers.known("k")
+    assert found is not None
+    assert (found.calls, found.cost.usd, found.text) == (0, 0.25, "hi")

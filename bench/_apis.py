@@ -18,7 +18,7 @@ from skillforge.messages import Completion, Message, Request, RequestKey, Tool
 from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network
 from skillforge.providers.resolve import resolve_provider
-from skillforge.providers.wire import STREAM_ABOVE
+from skillforge.providers.wires.wire import STREAM_ABOVE
 from skillforge.redact import Redactor
 
 KEY_VARIABLE = "LAB_KEY"

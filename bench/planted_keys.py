@@ -471,8 +471,8 @@ def preload() -> None:
 
     import skillforge.cli.app
     import skillforge.forge.forge
-    import skillforge.providers.anthropic_wire
-    import skillforge.providers.openai_wire  # noqa: F401
+    import skillforge.providers.wires.anthropic_wire
+    import skillforge.providers.wires.openai_wire  # noqa: F401
 
     warnings.simplefilter("error")
 

@@ -25,9 +25,9 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import MissingPackage, ProviderError, ProviderTimeout
 from skillforge.messages import Completion, Cost, Request, Usage
-from skillforge.providers.chat_request import local_body
-from skillforge.providers.chat_response import SCHEMA_HINT, completion_of
 from skillforge.providers.models_cache import CATALOG, file_sha256
+from skillforge.providers.wires.chat_request import local_body
+from skillforge.providers.wires.chat_response import SCHEMA_HINT, completion_of
 
 _COST = Cost(usd=0.0, basis="local compute is not priced")
 _SILENT = -1

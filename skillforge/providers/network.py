@@ -17,8 +17,8 @@ from skillforge.keys import KEY_VARIABLES, find_key
 from skillforge.providers.limiter import Limiter, LimiterPool
 from skillforge.providers.prices import pricer
 from skillforge.providers.remote import Remote
-from skillforge.providers.tls import tls_context
-from skillforge.providers.wire import Address, Wire
+from skillforge.providers.wires.tls import tls_context
+from skillforge.providers.wires.wire import Address, Wire
 from skillforge.redact import Redactor
 
 CONCURRENCY = 32  # calls at once at most; the limiter finds out how many the provider takes
@@ -161,9 +161,9 @@ def _rooted(kind: Kind, base_url: str) -> str:
 def _wire_class(address: Address) -> Callable[..., Wire]:
     """The class that speaks this kind. Its SDK is imported at the first call only."""
     if address.kind == "anthropic":
-        from skillforge.providers.anthropic_wire import AnthropicMessages
+        from skillforge.providers.wires.anthropic_wire import AnthropicMessages
 
         return AnthropicMessages
-    from skillforge.providers.openai_wire import OpenAIChat, OpenAIResponses
+    from skillforge.providers.wires.openai_wire import OpenAIChat, OpenAIResponses
 
     return OpenAIChat if address.kind == "openai-chat" else OpenAIResponses

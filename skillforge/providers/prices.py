@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from skillforge.endpoints import Price
 from skillforge.messages import Cost, Usage
-from skillforge.providers.wire import Address
+from skillforge.providers.wires.wire import Address
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider

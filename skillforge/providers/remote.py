@@ -24,7 +24,7 @@ from skillforge.providers.backoff import pause_s
 from skillforge.providers.breaker import Breaker, is_404
 from skillforge.providers.budget import Budget
 from skillforge.providers.limiter import Limiter, Ticket
-from skillforge.providers.wire import Address, Dialect, Wire, adapted
+from skillforge.providers.wires.wire import Address, Dialect, Wire, adapted
 from skillforge.tokens import bound_tokens
 
 TRIES = 6  # of one request, when the server fails or gives no answer

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from skillforge.endpoints import Kind, ModelOptions, Price
 from skillforge.messages import Cost, Usage
 from skillforge.providers.prices import has_price, pricer
-from skillforge.providers.wire import Address
+from skillforge.providers.wires.wire import Address
 
 ANTHROPIC, OPENAI = "https://api.anthropic.com", "https://api.openai.com/v1"
 
@@ -181,7 +181,7 @@ def test_the_list_is_loaded_only_where_it_is_needed() -> None:
     code = (
         "import sys, json\n"
         "from skillforge.providers.prices import has_price, pricer\n"
-        "from skillforge.providers.wire import Address\n"
+        "from skillforge.providers.wires.wire import Address\n"
         "from skillforge.endpoints import ModelOptions, Price\n"
         "options = ModelOptions(price=Price(input=1, output=1))\n"
         "own = Address('a:b', 'anthropic', 'https://api.anthropic.com', 'b', options)\n"

@@ -26,7 +26,7 @@ from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network
 from skillforge.providers.remote import Remote
 from skillforge.providers.resolve import resolve_provider
-from skillforge.providers.wire import STREAM_ABOVE
+from skillforge.providers.wires.wire import STREAM_ABOVE
 from skillforge.redact import Redactor
 from tests.fakes.llama_server import LlamaServer
 

@@ -31,7 +31,7 @@ from skillforge.providers.base import Provider
 from skillforge.providers.budget import Budget
 from skillforge.providers.limiter import Limiter
 from skillforge.providers.remote import Remote
-from skillforge.providers.wire import Address, Dialect, Wire
+from skillforge.providers.wires.wire import Address, Dialect, Wire
 from skillforge.tokens import bound_tokens
 
 NAME = "lab:m"

@@ -20,11 +20,11 @@ from skillforge.messages import (
     ToolResult,
     Usage,
 )
-from skillforge.providers import reading
-from skillforge.providers.chat_request import result_text, text_only
-from skillforge.providers.sdk_errors import Clean, server_error
-from skillforge.providers.strict_schema import is_strict, loosened, typed
-from skillforge.providers.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires import reading
+from skillforge.providers.wires.chat_request import result_text, text_only
+from skillforge.providers.wires.sdk_errors import Clean, server_error
+from skillforge.providers.wires.strict_schema import is_strict, loosened, typed
+from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
 
 KIND = "openai-responses"  # of the reasoning parts that this wire gives and takes back
 

@@ -8,8 +8,8 @@ from typing import Any
 from skillforge.canonical import compact
 from skillforge.errors import ContextOverflow, ProviderError, RequestRejected, ServerFailure
 from skillforge.messages import Completion, Cost, Message, Part, StopReason, Text, TokenLogprob, Usage
-from skillforge.providers import reading
-from skillforge.providers.sdk_errors import SHORTEN, Clean, server_error
+from skillforge.providers.wires import reading
+from skillforge.providers.wires.sdk_errors import SHORTEN, Clean, server_error
 
 SCHEMA_HINT = "simplify the output schema: no external $ref, no true/false as a schema, list bounds below 1000"
 

@@ -22,8 +22,8 @@ from skillforge.errors import (
     ServerFailure,
 )
 from skillforge.messages import Completion, Message, Request, RequestKey, Tool, ToolCall, Usage
-from skillforge.providers.openai_wire import OpenAIChat, OpenAIResponses
-from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
+from skillforge.providers.wires.openai_wire import OpenAIChat, OpenAIResponses
+from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 from tests.fakes.faults import Fault
 from tests.fakes.llm_server import Answer, LLMServer, Tokens, refuse
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillforge.messages import Text, ToolCall
-from skillforge.providers import reading
+from skillforge.providers.wires import reading
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "", "\ufeff1", "[" * 200_000, "1" * 5_000, b"\xff"])

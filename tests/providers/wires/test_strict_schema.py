@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge.providers.strict_schema import is_strict, loosened, typed
+from skillforge.providers.wires.strict_schema import is_strict, loosened, typed
 
 
 def an_object(required: list[str] | None = None, **fields: Any) -> dict[str, Any]:

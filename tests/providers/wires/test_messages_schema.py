@@ -8,7 +8,7 @@ from anthropic import transform_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge.providers.messages_schema import structured_schema
+from skillforge.providers.wires.messages_schema import structured_schema
 
 WORDS = {"description": st.just("words"), "title": st.just("T")}
 LEAVES = st.one_of(

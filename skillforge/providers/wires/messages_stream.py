@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from skillforge.errors import ServerFailure
-from skillforge.providers.reading import count, mapping, parsed
-from skillforge.providers.sdk_errors import server_error
+from skillforge.providers.wires.reading import count, mapping, parsed
+from skillforge.providers.wires.sdk_errors import server_error
 
 # what a delta adds to its block: the delta's type -> the field it holds and adds to
 _PIECES: Mapping[str, str] = {

@@ -27,8 +27,8 @@ from skillforge.messages import (
     ToolResult,
     Usage,
 )
-from skillforge.providers.responses_format import completion_of_response, cut_at, final_response, responses_body
-from skillforge.providers.wire import Address, Dialect
+from skillforge.providers.wires.responses_format import completion_of_response, cut_at, final_response, responses_body
+from skillforge.providers.wires.wire import Address, Dialect
 
 TOOL = Tool(name="look", parameters={"type": "object"})
 THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAA"}

@@ -20,10 +20,10 @@ from skillforge.messages import (
     ToolResult,
     Usage,
 )
-from skillforge.providers.messages_schema import structured_schema
-from skillforge.providers.reading import count, mapping
-from skillforge.providers.sdk_errors import server_error
-from skillforge.providers.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires.messages_schema import structured_schema
+from skillforge.providers.wires.reading import count, mapping
+from skillforge.providers.wires.sdk_errors import server_error
+from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
 
 KIND = "anthropic"  # of the reasoning that may be handed back here
 

@@ -25,12 +25,12 @@ from skillforge.errors import (
     UsageError,
 )
 from skillforge.messages import Completion, Message, Request, RequestKey, Text, ToolCall, Usage
-from skillforge.providers import anthropic_wire
-from skillforge.providers.anthropic_wire import AnthropicMessages
-from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
+from skillforge.providers.wires import anthropic_wire
+from skillforge.providers.wires.anthropic_wire import AnthropicMessages
+from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 from tests.fakes.faults import Fault
 from tests.fakes.llm_server import Answer, Call, LLMServer, Tokens, refuse, sequence
-from tests.providers.golden_cases import CASES, expected_body
+from tests.providers.wires.golden_cases import CASES, expected_body
 
 KEY = "sk-ant-0123456789abcdef"
 STREAMED = STREAM_ABOVE + 1
@@ -332,7 +332,10 @@ async def test_the_key_is_in_no_log(caplog):
 
 
 def test_the_sdk_is_not_imported_with_the_wire():
-    code = "import sys, skillforge.providers.anthropic_wire; print('anthropic' in sys.modules, 'httpx2' in sys.modules)"
-    root = Path(anthropic_wire.__file__).parents[2]
+    code = (
+        "import sys, skillforge.providers.wires.anthropic_wire;"
+        " print('anthropic' in sys.modules, 'httpx2' in sys.modules)"
+    )
+    root = Path(anthropic_wire.__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from skillforge.endpoints import ModelOptions
 from skillforge.errors import ProviderError, RateLimited, ServerFailure
 from skillforge.messages import Completion, Reasoning, Text, ToolCall, Usage
-from skillforge.providers.messages_format import completion_of
-from skillforge.providers.messages_stream import MessageStream
-from skillforge.providers.wire import Address
-from tests.providers.hostile_messages import BLOCKS, JSON, RESPONSES
+from skillforge.providers.wires.messages_format import completion_of
+from skillforge.providers.wires.messages_stream import MessageStream
+from skillforge.providers.wires.wire import Address
+from tests.providers.wires.hostile_messages import BLOCKS, JSON, RESPONSES
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 

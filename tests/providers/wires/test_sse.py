@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge.providers.sse import json_events
+from skillforge.providers.wires.sse import json_events
 
 
 def read(*chunks: bytes, most_event: int = 1000, most_stream: int = 10_000) -> list[Any]:

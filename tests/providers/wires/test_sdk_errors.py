@@ -27,7 +27,7 @@ from skillforge.errors import (
     Unreachable,
     UsageError,
 )
-from skillforge.providers.sdk_errors import retry_after_s, server_error, translated, translating
+from skillforge.providers.wires.sdk_errors import retry_after_s, server_error, translated, translating
 
 KEY = "sk-test-0123456789abcdef"
 ASKED = httpx2.Request("POST", "http://127.0.0.1:1/v1", headers={"authorization": f"Bearer {KEY}"})

@@ -24,10 +24,10 @@ from skillforge.messages import (
     ToolResult,
     Usage,
 )
-from skillforge.providers.messages_format import completion_of, messages_body, usage_of
-from skillforge.providers.wire import Address, Dialect
-from tests.providers.golden_cases import CASES, expected_body
-from tests.providers.hostile_messages import RESPONSES
+from skillforge.providers.wires.messages_format import completion_of, messages_body, usage_of
+from skillforge.providers.wires.wire import Address, Dialect
+from tests.providers.wires.golden_cases import CASES, expected_body
+from tests.providers.wires.hostile_messages import RESPONSES
 
 KEY = RequestKey(role="run", task="t", input={})
 SCHEMA = {"type": "object", "properties": {"queue": {"type": "string"}}, "required": ["queue"]}

@@ -20,13 +20,13 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import ProviderTimeout, ServerFailure, UsageError
 from skillforge.messages import Completion, Request
-from skillforge.providers.messages_format import completion_of, messages_body, output_limit
-from skillforge.providers.messages_stream import MessageStream
-from skillforge.providers.reading import parsed
-from skillforge.providers.sdk_errors import translating
-from skillforge.providers.sse import json_events
-from skillforge.providers.tls import tls_context
-from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
+from skillforge.providers.wires.messages_format import completion_of, messages_body, output_limit
+from skillforge.providers.wires.messages_stream import MessageStream
+from skillforge.providers.wires.reading import parsed
+from skillforge.providers.wires.sdk_errors import translating
+from skillforge.providers.wires.sse import json_events
+from skillforge.providers.wires.tls import tls_context
+from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 
 CONNECT_S = 10.0
 MAX_BODY = 32 * 2**20  # bytes of an answer, or of one event of a stream

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from skillforge.providers.reading import parsed
+from skillforge.providers.wires.reading import parsed
 
 _DONE = b"[DONE]"  # how chat completions end; a server may keep the connection open after it
 _BOM = b"\xef\xbb\xbf"

@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 # read at import: the fixture of every test takes our environment variables away
 UPDATE = os.environ.get("SKILLFORGE_UPDATE_GOLDEN") == "1"
 
-SHIPPED = Path(__file__).parents[2] / "skills" / "ticket-triage" / "skill.yaml"
+SHIPPED = Path(__file__).parents[3] / "skills" / "ticket-triage" / "skill.yaml"
 TICKET = "Mein Konto wurde gehackt: jemand hat heute Nacht drei Kameras bestellt. Bitte sofort sperren!"
 
 SUMMARY = Skill.model_validate(

@@ -9,8 +9,8 @@ from typing import Any
 from skillforge.canonical import compact
 from skillforge.errors import RequestRejected
 from skillforge.messages import Media, Message, Request, ToolResult
-from skillforge.providers.strict_schema import is_strict, typed
-from skillforge.providers.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires.strict_schema import is_strict, typed
+from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
 
 # What llama.cpp's grammar takes: anchored at both ends, no escaped classes (\d, \w), no look-around.
 _GRAMMAR_PATTERN = re.compile(r"\^(?:[^\\(]|\\[^\w]|\((?!\?))*\$")

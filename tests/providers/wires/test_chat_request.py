@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from skillforge.endpoints import ModelOptions
 from skillforge.errors import RequestRejected
 from skillforge.messages import Media, Message, Reasoning, Request, RequestKey, Text, Tool, ToolCall, ToolResult
-from skillforge.providers.chat_request import chat_body, grammar_schema, local_body
-from skillforge.providers.wire import Address, Dialect
+from skillforge.providers.wires.chat_request import chat_body, grammar_schema, local_body
+from skillforge.providers.wires.wire import Address, Dialect
 
 KEY = RequestKey(role="run", task="t", input={})
 

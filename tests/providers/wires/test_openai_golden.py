@@ -13,12 +13,12 @@ from openai.types.responses.response_create_params import ResponseCreateParamsNo
 from pydantic import TypeAdapter
 
 from skillforge.endpoints import Kind
-from skillforge.providers.chat_request import chat_body
-from skillforge.providers.openai_wire import OpenAIChat, OpenAIResponses
-from skillforge.providers.responses_format import responses_body
-from skillforge.providers.wire import Address, Dialect
+from skillforge.providers.wires.chat_request import chat_body
+from skillforge.providers.wires.openai_wire import OpenAIChat, OpenAIResponses
+from skillforge.providers.wires.responses_format import responses_body
+from skillforge.providers.wires.wire import Address, Dialect
 from tests.fakes.llm_server import LLMServer
-from tests.providers.golden_cases import CASES, GOLDEN, expected_body
+from tests.providers.wires.golden_cases import CASES, GOLDEN, expected_body
 
 Body = Callable[..., dict[str, Any]]
 WIRES: dict[Kind, tuple[Body, Any, Any]] = {

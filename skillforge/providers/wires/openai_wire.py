@@ -19,14 +19,14 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import ServerFailure
 from skillforge.messages import Completion, Request
-from skillforge.providers.chat_request import chat_body
-from skillforge.providers.chat_response import ChatAnswer
-from skillforge.providers.reading import parsed
-from skillforge.providers.responses_format import completion_of_response, cut_at, final_response, responses_body
-from skillforge.providers.sdk_errors import server_error, translating
-from skillforge.providers.sse import json_events
-from skillforge.providers.tls import tls_context
-from skillforge.providers.wire import STREAM_ABOVE, Address, Dialect
+from skillforge.providers.wires.chat_request import chat_body
+from skillforge.providers.wires.chat_response import ChatAnswer
+from skillforge.providers.wires.reading import parsed
+from skillforge.providers.wires.responses_format import completion_of_response, cut_at, final_response, responses_body
+from skillforge.providers.wires.sdk_errors import server_error, translating
+from skillforge.providers.wires.sse import json_events
+from skillforge.providers.wires.tls import tls_context
+from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 
 _CONNECT_S = 10.0
 _MOST_BODY = 32 * 2**20  # bytes of an answer, or of one event of a stream

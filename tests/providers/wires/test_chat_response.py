@@ -16,7 +16,7 @@ from skillforge.errors import (
     ServerFailure,
 )
 from skillforge.messages import Completion, Cost, ToolCall, Usage
-from skillforge.providers.chat_response import ChatAnswer, completion_of
+from skillforge.providers.wires.chat_response import ChatAnswer, completion_of
 
 
 def put_together(*chunks: dict[str, Any]) -> Completion:

@@ -118,4 +118,5 @@ def _problem(kind: str, message: str, place: tuple[str, ...]) -> Problem:
         table = place[0] if len(place) > 2 else ""
         hint = did_you_mean(place[-1], _KNOWN_KEYS[table], what="known keys")
         return Problem("unknown key", field=field, hint=hint)
+    message = message.removeprefix("Value error, ")
     return Problem(message[:1].lower() + message[1:], field=field)

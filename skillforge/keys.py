@@ -6,6 +6,7 @@ No function here puts a key, or a part of one, into a message.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
@@ -122,6 +123,10 @@ def _checked(value: str) -> str:
     value = value.strip()
     if not value:
         raise UsageError("no key was given", hint="paste the key at the prompt, or pipe it in")
+    if re.match(r"[A-Za-z_][A-Za-z0-9_]*=", value) or value[:1] in "\"'":
+        raise UsageError(
+            "that is a line of a settings file, not a key alone", hint="paste what stands after the =, unquoted"
+        )
     if not is_sendable(value) or " " in value:
         raise UsageError("that is not a key: it holds spaces or other characters no key has", hint="paste it alone")
     if not _SHORTEST <= len(value) <= _LONGEST:

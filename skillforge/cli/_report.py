@@ -135,6 +135,8 @@ def _footer(report: EvalReport) -> list[str]:
     lines.extend(_floor(report))
     if report.reference == "labels" and report.teacher.quality is not None:
         lines.extend(_noise(report.teacher))
+    for arm in (report.teacher, *report.arms):
+        lines.extend(f" {count} errors of {_label(report, arm)}: {reason}" for reason, count in arm.error_reasons)
     errors = sum(arm.errors for arm in (report.teacher, *report.arms))
     estimated = " est." if any(arm.cost_estimated for arm in (report.teacher, *report.arms)) else ""
     cost = "unknown" if report.cost_usd is None else f"${report.cost_usd:.4g}{estimated}"

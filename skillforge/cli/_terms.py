@@ -44,7 +44,13 @@ def render_estimate(estimate: Estimate, *, json_out: bool) -> None:
     for line in aligned([head, *map(_row, estimate.expenses), total], left=(0, 1)):
         typer.echo(line)
     note("nothing was asked. Tokens are estimates, four characters each; what a model thinks unseen comes on top.")
-    note("At most: every answer as long as allowed, every call repaired once. --budget DOLLARS stops before more.")
+    unpriced = sorted({each.model for each in estimate.expenses if each.calls and each.at_most_usd is None})
+    if not unpriced:
+        note("At most: every answer as long as allowed, every call repaired once. --budget DOLLARS stops before more.")
+    for model in unpriced:
+        note(f'the price of {model} is unknown: set price = {{input = …, output = …}} under [models."{model}"]')
+    if not unpriced and estimate.about_usd is None:
+        note("about: unknown where cases have no expected answer to take the length from")
 
 
 def _row(expense: Expense) -> list[str]:

@@ -16,6 +16,7 @@ from skillforge.cli._shared import help_when_bare, note
 from skillforge.errors import SkillforgeError
 
 USAGE = 2
+BUG = 70  # EX_SOFTWARE; never 1, which is a verdict
 
 app = typer.Typer(
     name="skillforge",
@@ -81,6 +82,9 @@ def main() -> None:
     except OSError as exc:
         place = f"{exc.filename}: " if exc.filename else ""
         _fail(f"{place}{exc.strerror or exc}", "check the path, its permissions and the space on the disk", USAGE, exc)
+    except Exception as exc:
+        said = f"{type(exc).__name__}: {exc}"
+        _fail(f"this should not happen: {said}", "a bug: report it with what SKILLFORGE_DEBUG=1 shows", BUG, exc)
     raise SystemExit(code)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from skillforge.case import Case, Decision
@@ -26,6 +27,7 @@ from skillforge.messages import Value
 from skillforge.sample import Sample
 
 MAX_ERRORS = 0.02  # share of infrastructure errors above which nothing is concluded
+_REASONS = 3  # of errors that are told
 MAX_LOPSIDED = 0.01  # difference in that share between student and teacher
 
 Reference = Literal["labels", "teacher"]
@@ -59,6 +61,8 @@ class Comparison(Value):
 class ArmReport(Value):
     """What one arm did. ``quality`` is the mean score over ``n`` scored cases; errors are counted apart.
 
+    ``error_reasons`` are the commonest of them, each with how often it was given.
+
     ``usd_per_1000`` is dollars per 1,000 runs (``None`` unknown), latencies are seconds, tokens are means per run.
     """
 
@@ -68,6 +72,7 @@ class ArmReport(Value):
     model: str
     n: int
     errors: int
+    error_reasons: tuple[tuple[str, int], ...] = ()
     quality: float | None
     bounds: Bounds
     fields: dict[str, float]
@@ -177,6 +182,7 @@ def _arm(
         model=next((run.model for run in answered if run.model), ""),
         n=len(values),
         errors=sum(sample.status == "error" for sample in samples.values()),
+        error_reasons=_reasons(samples.values()),
         quality=sum(values) / len(values) if values else None,
         bounds=_bounds(bounds),
         fields=_field_means(samples, expected),
@@ -189,6 +195,10 @@ def _arm(
         p50_s=percentile(latencies, 50),
         p95_s=percentile(latencies, 95),
     )
+
+
+def _reasons(samples: Iterable[Sample]) -> tuple[tuple[str, int], ...]:
+    return tuple(Counter(sample.run.reason for sample in samples if sample.status == "error").most_common(_REASONS))
 
 
 def _compare(

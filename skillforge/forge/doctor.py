@@ -92,7 +92,9 @@ def _repository(work: Workspace) -> Iterator[Finding]:
     if problems:
         yield Finding(area="registry", name=str(path), state="wrong", detail="; ".join(problems))
     else:
-        yield Finding(area="registry", name=str(path), state="ok", detail=f"{count} skills, whole")
+        yield Finding(
+            area="registry", name=str(path), state="ok", detail=f"{count} skill{'' if count == 1 else 's'}, whole"
+        )
 
 
 def _keys(work: Workspace) -> Iterator[Finding]:
@@ -101,10 +103,14 @@ def _keys(work: Workspace) -> Iterator[Finding]:
         try:
             endpoint = work.network.endpoint(prefix)
             found = find_key(endpoint.api_key_env, work.network.env) if endpoint.api_key_env else None
+            missing = [name for name in endpoint.header_env.values() if find_key(name, work.network.env) is None]
         except SkillforgeError as exc:
             yield Finding(area="key", name=prefix, state="wrong", detail=str(exc), mend=exc.hint)
             continue
         where = f"{endpoint.kind} at {endpoint.base_url}"
+        for name in missing:
+            detail = f"{name} is not set, a header needs it"
+            yield Finding(area="key", name=prefix, state="absent", detail=detail, mend=f"skillforge keys set {name}")
         if not endpoint.api_key_env:
             yield Finding(area="key", name=prefix, state="ok", detail=f"needs none; {where}")
         elif found is None:

@@ -18,7 +18,7 @@ from skillforge.errors import NotFound, UsageError
 from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.evaluate import OnSample, Table, evaluate
 from skillforge.evals.fit import require_fit
-from skillforge.evals.report import EvalReport, arm_reports
+from skillforge.evals.report import ArmReport, EvalReport, arm_reports
 from skillforge.evals.sampling import choose_split, stratified
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.workspace import Workspace
@@ -203,6 +203,7 @@ def _report(
 ) -> EvalReport:
     suite, cases = ready.suite, ready.cases
     reference, reports = arm_reports(ready.arms, *_comparable(work, ready, table), suite.decision)
+    reports = [_without_secrets(work, report) for report in reports]
     dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
     known = [value for value in dollars if value is not None]
     return EvalReport(
@@ -223,6 +224,14 @@ def _report(
         spent_usd=spent_usd,
         seconds=seconds,
     )
+
+
+def _without_secrets(work: Workspace, report: ArmReport) -> ArmReport:
+    """Reasons quote what a server said; a report is printed and kept. Under ``store_io`` ``none`` it holds none."""
+    if store_io(work.settings) == "none":
+        return report.model_copy(update={"error_reasons": ()})
+    told = tuple((work.redactor.text(reason), count) for reason, count in report.error_reasons)
+    return report.model_copy(update={"error_reasons": told})
 
 
 def _comparable(work: Workspace, ready: Prepared, table: Table) -> tuple[list[Case], Table]:

@@ -356,10 +356,10 @@ class Forge:
 
     def doctor(self, calls: Iterable[str] = ()) -> Diagnosis:
         """What is installed, which keys are set, what is missing; one short real call to each model in ``calls``."""
-        return self._call(lambda: diagnose(self._work, tuple(calls)))
+        return self._call(lambda: diagnose(self._work, (calls,) if isinstance(calls, str) else tuple(calls)))
 
     async def adoctor(self, calls: Iterable[str] = ()) -> Diagnosis:
-        return await self._acall(lambda: diagnose(self._work, tuple(calls)))
+        return await self._acall(lambda: diagnose(self._work, (calls,) if isinstance(calls, str) else tuple(calls)))
 
     # life cycle
 

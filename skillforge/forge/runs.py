@@ -45,6 +45,15 @@ async def run_skill(
     if run.status == "error":
         session.left_open()
         what = f"{version.name}@{version.version}"
-        raise ProviderError(f"{what}: {run.reason}" if student in run.reason else f"{what} on {student}: {run.reason}")
+        said, hint = _split_hint(run)
+        raise ProviderError(f"{what}: {said}" if student in said else f"{what} on {student}: {said}", hint=hint)
     session.finish()
     return run
+
+
+def _split_hint(run: Run) -> tuple[str, str]:
+    """(message, hint): a run keeps both in one line, as ``message (hint)``."""
+    error = run.attempts[-1].error if run.attempts else ""
+    if error and run.reason.startswith(f"{error} (") and run.reason.endswith(")"):
+        return error, run.reason[len(error) + 2 : -1]
+    return run.reason, ""

@@ -38,14 +38,25 @@ class Terms:
     """
 
     budget_usd: float | None = None
-    record: Path | None = None
-    replay: Path | None = None
+    record: Path | str | None = None
+    replay: Path | str | None = None
 
     def __post_init__(self) -> None:
         if self.record is not None and self.replay is not None:
-            raise UsageError("--record and --replay exclude each other", hint="a replayed run is recorded already")
-        if self.budget_usd is not None and not self.budget_usd > 0:
-            raise UsageError(f"a budget of {self.budget_usd:g} buys nothing", hint="give dollars, such as --budget 5")
+            raise UsageError("recording and replaying exclude each other", hint="a replayed run is recorded already")
+        budget = self.budget_usd
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float)):
+            raise UsageError(f"{budget!r} is no budget", hint="give US dollars, as a number such as 5")
+        if budget is not None and not budget > 0:
+            raise UsageError(f"a budget of {budget:g} buys nothing", hint="give US dollars, such as 5")
+
+    @property
+    def record_folder(self) -> Path | None:
+        return None if self.record is None else Path(self.record)
+
+    @property
+    def replay_folder(self) -> Path | None:
+        return None if self.replay is None else Path(self.replay)
 
 
 NO_TERMS = Terms()  # spend what it takes, record nothing
@@ -67,12 +78,12 @@ class Session:
         self.older = 0  # new answers in whose place the recording holds older ones
         self._recorder = (
             Recorder(
-                terms.record,
+                terms.record_folder,
                 clean=work.redactor.value,
                 clean_text=work.redactor.text,
                 provenance={"recorded_with": f"skillforge {__version__}"},
             )
-            if terms.record is not None
+            if terms.record_folder is not None
             else None
         )
 
@@ -123,7 +134,7 @@ class Session:
             self._asked.clear()
 
     def _open(self, model: str) -> Provider:
-        replay, redactor = self._terms.replay, self._work.redactor
+        replay, redactor = self._terms.replay_folder, self._work.redactor
         if replay is not None and recording_file(replay, model).is_file():  # whether the model is here or not
             return replay_of(replay, model, clean=redactor.value, clean_text=redactor.text)
         base = self._work.provider(model)

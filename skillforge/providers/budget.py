@@ -62,8 +62,9 @@ class Budget:
 
     def _reached(self, amount: int) -> BudgetReached:
         limit, spent, more = (_dollars(value) for value in (self._limit or 0, self._spent, amount))
+        left = f"{spent} is spent and the next call" if self._spent else "the first call"
         return BudgetReached(
-            f"the budget of {limit} is reached: {spent} is spent and the next call could cost {more}",
+            f"the budget of {limit} is {'reached' if self._spent else 'too small'}: {left} could cost {more}",
             hint="give more with --budget; what is done is kept",
             calls=0,
         )

@@ -110,7 +110,11 @@ class Remote:
         try:
             return await self._insist(asking)
         except ProviderError as exc:
-            final = self._line.breaker.failed(exc)
+            if isinstance(exc, Unreachable):
+                exc = _located(exc, self._address.base_url)
+            final = self._line.breaker.failed(
+                exc, at_once=isinstance(exc, RetryableError) and self._line.never_reached(exc)
+            )
             final.calls, final.maybe_billed = asking.calls, asking.lost is not None
             if final is exc:
                 raise
@@ -281,6 +285,11 @@ class _Asking:
     def lose(self) -> None:
         worst = self.worst.model_copy(update={"estimated": True})
         self.lost = worst if self.lost is None else self.lost + worst
+
+
+def _located(error: Unreachable, base_url: str) -> Unreachable:
+    said = str(error)
+    return Unreachable(said if base_url in said else f"{said} ({base_url})", hint=error.hint)
 
 
 def _report(ticket: Ticket, error: RetryableError, asking: _Asking) -> None:

@@ -18,6 +18,8 @@ def resolve_provider(model: str, network: Network, *, base_dir: Path | None = No
     no key is looked up, no connection made. Raises ``UsageError`` for an unknown provider, ``NotFound`` for a missing
     model or file, ``SkillFileError``.
     """
+    if any(character.isspace() for character in model) and not Path(model.partition(":")[2]).suffix:
+        raise UsageError(f"{model!r} is no model's name: it holds a space", hint="several are separated by commas")
     prefix, colon, rest = model.partition(":")
     if colon and rest and network.knows(prefix):
         return network.provider(model)
@@ -71,6 +73,7 @@ def _unknown(model: str, prefix: str, network: Network, *, complete: bool) -> Us
         return UsageError(f"{model!r} names no model", hint=f"write {_EXAMPLES.get(prefix, f'{prefix}:MODEL')}")
     if complete:
         near = did_you_mean(prefix, [*_EXAMPLES, *endpoints], what="there are")
+        near += "" if near.endswith(("?", ".")) else "."
         return UsageError(
             f"no provider {prefix!r} in {model!r}",
             hint=f"{near} A server of your own is named by [endpoints.NAME] in skillforge.toml.",

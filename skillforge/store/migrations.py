@@ -174,7 +174,8 @@ def check_ours(conn: sqlite3.Connection, path: Path) -> None:
     try:
         _schema_version(conn, path)
     finally:
-        conn.execute("ROLLBACK")
+        if conn.in_transaction:  # a full disk ends it by itself
+            conn.execute("ROLLBACK")
 
 
 def migrate(conn: sqlite3.Connection, path: Path) -> None:

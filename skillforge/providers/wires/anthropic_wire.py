@@ -22,7 +22,7 @@ from skillforge.errors import ProviderTimeout, ServerFailure, UsageError
 from skillforge.messages import Completion, Request
 from skillforge.providers.wires.messages_format import completion_of, messages_body, output_limit
 from skillforge.providers.wires.messages_stream import MessageStream
-from skillforge.providers.wires.reading import parsed
+from skillforge.providers.wires.reading import parsed, refuse_page
 from skillforge.providers.wires.sdk_errors import translating
 from skillforge.providers.wires.sse import json_events
 from skillforge.providers.wires.tls import tls_context
@@ -117,6 +117,7 @@ class AnthropicMessages:
         create = client.messages.with_streaming_response.create
         async with create(**body, timeout=timeout) as sdk_response:
             http = sdk_response.http_response
+            refuse_page(http.headers, self._address.name)
             async with aclosing(http.aiter_bytes()) as chunks:
                 if "stream" in body and not http.headers.get("content-type", "").startswith("application/json"):
                     return await self._streamed(chunks)

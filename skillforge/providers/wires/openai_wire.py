@@ -21,7 +21,7 @@ from skillforge.errors import ServerFailure
 from skillforge.messages import Completion, Request
 from skillforge.providers.wires.chat_request import chat_body
 from skillforge.providers.wires.chat_response import ChatAnswer
-from skillforge.providers.wires.reading import parsed
+from skillforge.providers.wires.reading import parsed, refuse_page
 from skillforge.providers.wires.responses_format import completion_of_response, cut_at, final_response, responses_body
 from skillforge.providers.wires.sdk_errors import server_error, translating
 from skillforge.providers.wires.sse import json_events
@@ -58,6 +58,7 @@ class _OpenAI:
         started = time.monotonic()
         with translating(self._address.name, self._clean), anyio.fail_after(seconds):
             async with self._sent(client, body, seconds) as response, aclosing(response.iter_bytes()) as chunks:
+                refuse_page(response.headers, self._address.name)
                 if stream and not response.headers.get("content-type", "").startswith("application/json"):
                     events = json_events(chunks, most_event=_MOST_BODY, most_stream=_MOST_STREAM)
                     async with aclosing(events):

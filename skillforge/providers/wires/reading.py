@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skillforge.canonical import compact
+from skillforge.errors import RequestRejected
 from skillforge.messages import Part, Text, TokenLogprob, ToolCall, Usage
 
 
@@ -17,6 +18,14 @@ def parsed(text: str | bytes) -> Any:
         return json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("JSON nested too deep") from None
+
+
+def refuse_page(headers: Mapping[str, str], name: str) -> None:
+    """Raise ``RequestRejected`` where a server answers with a page for people: it is no model's address."""
+    if headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
+        raise RequestRejected(
+            f"{name}: a web page instead of an answer", hint="check base_url: its path leads to no model"
+        )
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from skillforge.errors import (
     ContextOverflow,
@@ -126,9 +127,21 @@ def server_error(
     meant = status if status is not None else _implied_status(detail)
     text = f"{name}: {'it answered with an error' if inside else f'HTTP {status}'}"
     text += f": {said}" if said else ""
+    if status is not None and 300 <= status < 400 and (target := _address(headers, clean)):
+        text += f", to {target}"
     shown = re.sub(r"[^\w.:-]", "", clean(str(request_id)))[:80]
     text += f" (request {shown})" if shown else ""
     return _classified(text, marks, meant, name, inside=inside, wait=retry_after_s(headers))
+
+
+def _address(headers: Mapping[str, str] | None, clean: Clean) -> str:
+    """Where a redirect leads, without what may hold a secret."""
+    try:
+        parts = urlsplit(str((headers or {}).get("location", "")))
+        shown = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return ""
+    return clean(shown)[:200] if parts.hostname else ""
 
 
 def retry_after_s(headers: Mapping[str, str] | None) -> float | None:
@@ -163,7 +176,8 @@ def _classified(text: str, marks: str, status: int, name: str, *, inside: bool, 
     if 300 <= status < 400:
         return RequestRejected(text, hint="the server sends calls elsewhere: set base_url to the address it names")
     if 400 <= status < 500 and status not in (408, 409, 499):
-        return RequestRejected(text)
+        hint = f'what it names may be an option of the model: [models."{name}"] in skillforge.toml'
+        return RequestRejected(text, hint=hint)
     billed = inside or status in _BILLED_STATUS
     return ServerFailure(text, hint="try again later", maybe_billed=billed, retry_after_s=wait)
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 _JSON = ("report", "samples")
-_EFFORT = ("reused", "seconds", "spent_usd")  # what it took to make a report this time, which is no part of the result
+# What it took to make a report this time, and who else was measured in it: no part of a student's result.
+_CIRCUMSTANCES = ("reused", "seconds", "spent_usd", "cost_usd", "samples", "arms", "teacher")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,12 @@ class Measured:
         return self._result() == other._result()
 
     def _result(self) -> dict[str, Any]:
-        report = {name: value for name, value in self.report.items() if name not in _EFFORT}
-        return {**self.columns(), "report": report}
+        report = {name: value for name, value in self.report.items() if name not in _CIRCUMSTANCES}
+        arms = [self.report.get("teacher", {}), *self.report.get("arms", [])]
+        own = [arm for number, arm in enumerate(arms) if number == 0 or arm["student"] == self.student]
+        report["own"] = [{**arm, "error_reasons": []} for arm in own]  # a request's id is in some
+        named = {arm.get("name") for arm in own}
+        return {**self.columns(), "report": report, "samples": {k: v for k, v in self.samples.items() if k in named}}
 
     def columns(self) -> dict[str, Any]:
         """The values by column, in the order of the columns."""

@@ -366,3 +366,20 @@ def _on_portal(function: Any) -> Any:
         return function()
 
     return run
+
+
+def test_an_eval_tells_why_calls_failed_and_keeps_one_row_of_evidence(repo, server, mood, forge_at):
+    teacher.repository(repo, server.url)
+    forge = forge_at(repo)
+    made(forge, repo)
+    odd = "message 11 is good"
+    mood.faults = lambda number, body: (
+        Fault("status", status=400, message="no such thing") if odd in json.dumps(body) else None
+    )
+    reports = [forge.eval("mood", students=STUDENTS[:1]) for _ in range(3)]
+    arm = reports[0].arm("chat:small + skill")
+    assert arm.errors == 1
+    ((reason, count),) = arm.error_reasons
+    assert count == 1
+    assert "HTTP 400: no such thing" in reason
+    assert len(forge.evidence(forge.show("mood"))) == 1

@@ -48,7 +48,7 @@ def create(
 
     It solves real inputs first and writes a draft skill from what it did. Cases that carry splits are used from the
     train split only. What the teacher answered is kept: after an interruption the same command asks only for what is
-    missing.
+    missing. After it has finished, the same command asks for another draft; the solved inputs stay paid for.
 
     Examples:
 

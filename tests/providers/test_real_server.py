@@ -20,7 +20,7 @@ import pytest
 from skillforge import Forge
 from skillforge.config import read_settings
 from skillforge.demo_data import copy_demo, demo_task
-from skillforge.errors import ContextOverflow, KeyRejected, NotFound, ProviderError, Unreachable
+from skillforge.errors import ContextOverflow, KeyRejected, NotFound, ProviderError, ProviderStopped, Unreachable
 from skillforge.messages import Completion, Message, Request, RequestKey, Tool
 from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network
@@ -177,7 +177,8 @@ def test_a_server_that_does_not_run_is_told_with_what_to_look_at(open_model, api
     provider = open_model(api, url="http://127.0.0.1:9")
     provider._random = lambda: 0.0  # do not wait between the tries
     error = failure(provider, brief())
-    assert isinstance(error, Unreachable)
+    assert isinstance(error, ProviderStopped)
+    assert isinstance(error.__cause__, Unreachable)
     assert "cannot connect" in str(error)
     assert "base_url" in error.hint
     assert not error.maybe_billed

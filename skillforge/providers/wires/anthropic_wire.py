@@ -20,6 +20,7 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import ProviderTimeout, ServerFailure, UsageError
 from skillforge.messages import Completion, Request
+from skillforge.providers.wires.body import MAX_BODY, MAX_ERROR_BODY, MAX_STREAM, client_timeout, whole_body
 from skillforge.providers.wires.messages_format import completion_of, messages_body, output_limit
 from skillforge.providers.wires.messages_stream import MessageStream
 from skillforge.providers.wires.reading import parsed, refuse_page
@@ -28,10 +29,6 @@ from skillforge.providers.wires.sse import json_events
 from skillforge.providers.wires.tls import tls_context
 from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 
-CONNECT_S = 10.0
-MAX_BODY = 32 * 2**20  # bytes of an answer, or of one event of a stream
-MAX_STREAM = 16 * MAX_BODY  # bytes: a stream says some 150 around every few characters
-_MAX_ERROR_BODY = 64 * 2**10  # bytes of an error's explanation that are read
 _PUBLIC_HOST = "api.anthropic.com"
 _CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 _EFFORTS = ("none", "low", "medium", "high", "xhigh", "max")
@@ -113,7 +110,7 @@ class AnthropicMessages:
 
     async def _response(self, client: Any, body: dict[str, Any], timeout_s: float) -> Mapping[str, Any]:
         """The response as JSON, unparsed by the SDK: its models take anything for an answer."""
-        timeout = _timeout(timeout_s)
+        timeout = client_timeout(timeout_s)
         create = client.messages.with_streaming_response.create
         async with create(**body, timeout=timeout) as sdk_response:
             http = sdk_response.http_response
@@ -121,7 +118,7 @@ class AnthropicMessages:
             async with aclosing(http.aiter_bytes()) as chunks:
                 if "stream" in body and not http.headers.get("content-type", "").startswith("application/json"):
                     return await self._streamed(chunks)
-                value = parsed(await _all(chunks))
+                value = parsed(await whole_body(chunks))
         if not isinstance(value, Mapping):
             raise ServerFailure(f"{self._address.name}: the answer is no JSON object", maybe_billed=True)
         return value
@@ -152,12 +149,6 @@ def _no_custom_headers() -> Iterator[None]:
             os.environ[_CUSTOM_HEADERS] = lines
 
 
-def _timeout(timeout_s: float) -> Any:
-    import httpx2
-
-    return httpx2.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
-
-
 async def _shorten_error(response: Any) -> None:
     """Cut an error's body: the SDK reads all of it, whatever its size. What is left is dropped with the connection."""
     if not response.is_success:
@@ -169,7 +160,7 @@ def _shortened(stream: Any) -> Any:
 
     class Shortened(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = _MAX_ERROR_BODY
+            left = MAX_ERROR_BODY
             async for chunk in stream:
                 yield chunk[:left]
                 left -= len(chunk)
@@ -180,12 +171,3 @@ def _shortened(stream: Any) -> Any:
             await stream.aclose()
 
     return Shortened()
-
-
-async def _all(chunks: AsyncIterator[bytes]) -> bytes:
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise ValueError(f"it is larger than {MAX_BODY:,} bytes")
-    return bytes(body)

@@ -19,6 +19,7 @@ from anyio.lowlevel import RunVar
 
 from skillforge.errors import ServerFailure
 from skillforge.messages import Completion, Request
+from skillforge.providers.wires.body import MAX_BODY, MAX_ERROR_BODY, MAX_STREAM, client_timeout, whole_body
 from skillforge.providers.wires.chat_request import chat_body
 from skillforge.providers.wires.chat_response import ChatAnswer
 from skillforge.providers.wires.reading import parsed, refuse_page
@@ -28,11 +29,7 @@ from skillforge.providers.wires.sse import json_events
 from skillforge.providers.wires.tls import tls_context
 from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 
-_CONNECT_S = 10.0
-_MOST_BODY = 32 * 2**20  # bytes of an answer, or of one event of a stream
-_MOST_STREAM = 16 * _MOST_BODY  # bytes: a stream says some 300 around every token
 _ERROR_S = 5.0  # to read an error's body
-_MOST_ERROR = 2**16  # bytes of an error's body that are read
 
 
 class _OpenAI:
@@ -60,10 +57,10 @@ class _OpenAI:
             async with self._sent(client, body, seconds) as response, aclosing(response.iter_bytes()) as chunks:
                 refuse_page(response.headers, self._address.name)
                 if stream and not response.headers.get("content-type", "").startswith("application/json"):
-                    events = json_events(chunks, most_event=_MOST_BODY, most_stream=_MOST_STREAM)
+                    events = json_events(chunks, most_event=MAX_BODY, most_stream=MAX_STREAM)
                     async with aclosing(events):
                         return await self._streamed(events, started)
-                return self._whole(parsed(await _all(chunks)), started)
+                return self._whole(parsed(await whole_body(chunks)), started)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -86,9 +83,7 @@ class _OpenAI:
 
     def _sent(self, client: Any, body: dict[str, Any], seconds: float) -> Any:
         """The response in a context manager, its body not yet read."""
-        import httpx2
-
-        timeout = httpx2.Timeout(seconds, connect=min(_CONNECT_S, seconds))
+        timeout = client_timeout(seconds)
         # Past the SDK's own copying of the body, which checks every part against every type: 6 of 8 ms a call.
         return self._create(client)(extra_body=body, timeout=timeout, extra_headers=self._left_out())
 
@@ -137,9 +132,9 @@ class _OpenAI:
         with suppress(Exception), anyio.move_on_after(_ERROR_S):  # a refusal that breaks off is a refusal still
             async for chunk in response.aiter_bytes():
                 said += chunk
-                if len(said) > _MOST_ERROR:
+                if len(said) > MAX_ERROR_BODY:
                     break
-        text = bytes(said[:_MOST_ERROR]).decode("utf-8", "replace")
+        text = bytes(said[:MAX_ERROR_BODY]).decode("utf-8", "replace")
         try:
             body = parsed(text)
         except ValueError:
@@ -200,12 +195,3 @@ class OpenAIResponses(_OpenAI):
             if response is not None:
                 return self._whole(response, started)
         raise ServerFailure(f"{name}: the stream ended before the answer did", hint="try again", maybe_billed=True)
-
-
-async def _all(chunks: AsyncIterator[bytes]) -> bytes:
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > _MOST_BODY:
-            raise ValueError(f"it is larger than {_MOST_BODY:,} bytes")
-    return bytes(body)

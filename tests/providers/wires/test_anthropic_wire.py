@@ -25,7 +25,7 @@ from skillforge.errors import (
     UsageError,
 )
 from skillforge.messages import Completion, Message, Request, RequestKey, Text, ToolCall, Usage
-from skillforge.providers.wires import anthropic_wire
+from skillforge.providers.wires import anthropic_wire, body
 from skillforge.providers.wires.anthropic_wire import AnthropicMessages
 from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
 from tests.fakes.faults import Fault
@@ -239,8 +239,9 @@ async def test_a_models_own_time_limit_goes_first():
 
 @pytest.mark.parametrize("tokens", [100, STREAMED])
 async def test_an_answer_without_end_is_not_read(monkeypatch, tokens):
-    monkeypatch.setattr(anthropic_wire, "MAX_BODY", 2**20)
-    monkeypatch.setattr(anthropic_wire, "MAX_STREAM", 2**20)
+    monkeypatch.setattr(body, "MAX_BODY", 2**20)
+    for limit in ("MAX_BODY", "MAX_STREAM"):
+        monkeypatch.setattr(anthropic_wire, limit, 2**20)
     got, _ = await answer_of(Fault("huge", size=4 * 2**20), max_output_tokens=tokens)
     assert isinstance(got, ServerFailure)
     assert "1,048,576 bytes" in str(got)

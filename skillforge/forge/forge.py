@@ -202,7 +202,9 @@ class Forge:
         ``train`` are used. ``folder`` defaults to ``skills/`` of the repository. ``terms`` may hold a budget and a
         recording. ``on_progress`` receives (stage, done, total).
         """
-        return self._call(lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress))
+        return self._call(
+            lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress), paid=True
+        )
 
     async def acreate(
         self,
@@ -278,7 +280,7 @@ class Forge:
         ``teacher="recorded"`` replays the suite's own recording. ``terms`` may hold a budget and a recording.
         """
         plan = self._eval_plan(students, teacher, suite, split, limit, terms)
-        return self._call(lambda: self._eval(ref, plan, on_start, on_sample))
+        return self._call(lambda: self._eval(ref, plan, on_start, on_sample), paid=True)
 
     async def aeval(
         self,
@@ -382,8 +384,8 @@ class Forge:
             return name
         raise UsageError("no teacher named", hint='name one with --teacher, or set teacher = "…" in skillforge.toml')
 
-    def _call(self, function: Callable[[], Awaitable[Result]]) -> Result:
-        return self._portal.call(function)
+    def _call(self, function: Callable[[], Awaitable[Result]], *, paid: bool = False) -> Result:
+        return self._portal.call(function, paid=paid)
 
     async def _acall(self, function: Callable[[], Awaitable[Result]]) -> Result:
         return await self._portal.acall(function)

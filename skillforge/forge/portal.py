@@ -30,11 +30,11 @@ class Portal:
         self._portal: BlockingPortal | None = None
         self._opening = Lock()
 
-    def call(self, function: Callable[[], Awaitable[Result]]) -> Result:
+    def call(self, function: Callable[[], Awaitable[Result]], *, paid: bool = False) -> Result:
         """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised.
 
-        What had no more to wait for ends all the same, and its result counts: it is stored, and would be paid for twice
-        if it were taken for interrupted. A second interrupt does not wait for that.
+        What had no more to wait for ends all the same. Where it was ``paid`` for, its result counts then: all of it is
+        stored, and would be paid for again if it were taken for interrupted. A second interrupt does not wait for that.
         """
         begun, ended = Event(), Event()
         results: list[Result] = []
@@ -57,7 +57,7 @@ class Portal:
             future.cancel()
             if begun.wait(_BEGIN_S):  # a task that was cancelled before it began never ends
                 ended.wait()
-            if results:
+            if results and paid:
                 return results[0]
             raise
 

@@ -137,7 +137,7 @@ def test_an_interrupt_cancels_what_still_waits():
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interrupt_that_comes_as_the_work_ends_takes_nothing_back():
+def test_an_interrupt_that_comes_as_paid_work_ends_takes_nothing_back_and_any_other_is_raised():
     async def stores() -> str:
         await anyio.sleep(0.05)  # until the caller waits
         os.kill(os.getpid(), signal.SIGINT)
@@ -146,7 +146,9 @@ def test_an_interrupt_that_comes_as_the_work_ends_takes_nothing_back():
 
     portal = Portal()
     try:
-        assert portal.call(stores) == "stored"
+        assert portal.call(stores, paid=True) == "stored"
+        with pytest.raises(KeyboardInterrupt):  # else a command's next step would never hear of it
+            portal.call(stores)
     finally:
         portal.close()
 

@@ -61,12 +61,10 @@ class Breaker:
         """What to raise for a call's final ``error``: that, or ``ProviderStopped``, ``at_once`` where it is final for
         all callers.
         """
-        if isinstance(error, KeyRejected) and self._stopped is None:
+        if self._stopped is None and (at_once or isinstance(error, KeyRejected)):
             self._stopped = (str(error), error.hint)  # a refused key is refused to all who wait behind this call
         if isinstance(error, Halt):
             return error
-        if at_once and self._stopped is None:
-            self._stopped = (str(error), error.hint)
         if self._stopped is None and not isinstance(error, ContextOverflow | InputRefused):
             self._count(error)
         return error if self._stopped is None else self._stop()

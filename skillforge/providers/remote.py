@@ -106,15 +106,12 @@ class Remote:
         return max(costs, key=lambda cost: cost.usd or 0.0).model_copy(update={"estimated": True})
 
     async def complete(self, request: Request) -> Completion:
-        asking = _Asking(request, self._line.expected(self.worst(request)))
+        asking = _Asking(request, self.worst(request), self._line.excess)
         try:
             return await self._insist(asking)
         except ProviderError as exc:
-            if isinstance(exc, Unreachable):
-                exc = _located(exc, self._address.base_url)
-            final = self._line.breaker.failed(
-                exc, at_once=isinstance(exc, RetryableError) and self._line.never_reached(exc)
-            )
+            told = _located(exc, self._address.base_url) if isinstance(exc, Unreachable) else exc
+            final = self._line.breaker.failed(told, at_once=self._line.never_reached(told))
             final.calls, final.maybe_billed = asking.calls, asking.lost is not None
             if final is exc:
                 raise
@@ -148,7 +145,7 @@ class Remote:
             money.release()
             raise
         money.settle(cost)
-        self._line.was_charged(cost, asking.worst)
+        self._line.was_charged(cost, asking.listed)
         self._line.breaker.succeeded()
         total = cost if asking.lost is None else cost + asking.lost
         return completion.model_copy(update={"cost": total, "calls": asking.calls})
@@ -187,7 +184,7 @@ class _Line:
         self._open: tuple[Wire, Limiter] | None = None
         self._former: list[Wire] = []  # over which others may still be calling
         self._answered = False
-        self._excess = 1.0  # how many times the worst case the server charged for one call
+        self.excess = 1.0  # how many times the listed worst case the server was seen to charge for one call
         self._refused_schemas: set[str] = set()  # one schema may be too much for a server that takes others
 
     def open(self) -> tuple[Wire, Limiter]:
@@ -219,18 +216,14 @@ class _Line:
         for wire in wires:
             await wire.aclose()
 
-    def never_reached(self, error: RetryableError) -> bool:
+    def never_reached(self, error: ProviderError) -> bool:
         """Whether there is no connection, and never was an answer."""
         return isinstance(error, Unreachable) and not self._answered
 
-    def expected(self, worst: Cost) -> Cost:
-        """The worst case at a server that was seen to charge for more than it was asked for."""
-        return worst if worst.usd is None else worst.model_copy(update={"usd": worst.usd * self._excess})
-
-    def was_charged(self, cost: Cost, reserved: Cost) -> None:
+    def was_charged(self, cost: Cost, listed: Cost) -> None:
         """Notice a server that does not keep to the output limit: from now on as much more is set aside."""
-        if cost.usd is not None and reserved.usd and cost.usd > reserved.usd:
-            self._excess *= cost.usd / reserved.usd
+        if cost.usd is not None and listed.usd:
+            self.excess = max(self.excess, cost.usd / listed.usd)
 
     def dialect_for(self, request: Request) -> Dialect:
         refused = bool(self._refused_schemas) and compact(request.output_schema) in self._refused_schemas
@@ -257,11 +250,15 @@ class _Line:
 
 
 class _Asking:
-    """One request on its way through its tries."""
+    """One request on its way through its tries.
 
-    def __init__(self, request: Request, worst: Cost) -> None:
+    ``listed`` is the most that one try costs by the price list, ``worst`` at a server that charges ``excess`` times it.
+    """
+
+    def __init__(self, request: Request, listed: Cost, excess: float) -> None:
         self.request = request
-        self.worst = worst
+        self.listed = listed
+        self.worst = listed if listed.usd is None else listed.model_copy(update={"usd": listed.usd * excess})
         self.calls = 0  # HTTP requests made
         self.lost: Cost | None = None  # of tries that failed and may be charged for; None: there was none
         self.pause_s = 0.0  # before the next try
@@ -288,8 +285,7 @@ class _Asking:
 
 
 def _located(error: Unreachable, base_url: str) -> Unreachable:
-    said = str(error)
-    return Unreachable(said if base_url in said else f"{said} ({base_url})", hint=error.hint)
+    return Unreachable(f"{error} ({base_url})", hint=error.hint)
 
 
 def _report(ticket: Ticket, error: RetryableError, asking: _Asking) -> None:

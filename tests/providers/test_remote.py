@@ -148,9 +148,10 @@ def test_a_server_that_never_answered_is_tried_twice_only_and_one_that_did_as_of
         await provider.complete(asking())
         await provider.complete(asking())
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=r"cannot connect \(http://x/v1\)") as caught:
         run(both)
     assert len(later.calls) == 1 + 6
+    assert caught.value.calls == 6
 
 
 def test_a_rate_limit_is_given_twelve_tries_and_obeyed(asking):
@@ -325,6 +326,21 @@ def test_a_server_that_charges_for_more_than_it_was_asked_for_is_believed_from_t
         run(until_reached)
     assert len(wire.calls) == 3  # $0.50 each: a fourth could cost a little more than is left
     assert budget.spent_usd < 2.0
+
+
+def test_what_calls_under_way_together_were_charged_is_believed_once_and_not_multiplied(asking):
+    greedy = Usage(input_tokens=10, cached_tokens=0, written_tokens=0, output_tokens=100_000)
+    budget = Budget(20.0)
+    provider = remote(Told([greedy] * 5), budget=budget)
+
+    async def together_then_one_more() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(provider.complete, asking())
+        await provider.complete(asking())
+
+    run(together_then_one_more)
+    assert budget.spent_usd == pytest.approx(5 * 0.50001)
 
 
 def test_a_budget_reached_between_two_tries_tells_what_was_done(asking):

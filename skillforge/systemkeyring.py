@@ -30,10 +30,6 @@ def is_installed() -> bool:
     return True
 
 
-def is_usable() -> bool:
-    return _bounded(lambda backend: True, READ_S) is True
-
-
 def get(variable: str) -> str | None:
     """The stored value, ``None`` where there is none or no keyring."""
     found: Any = _bounded(lambda backend: backend.get_password(SERVICE, variable), READ_S)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from skillforge.version import __version__
 
 if TYPE_CHECKING:
+    from skillforge.call import Call as Call
+    from skillforge.capture.context import tagged as tagged
     from skillforge.case import Case as Case
     from skillforge.case import Decision as Decision
     from skillforge.case import Suite as Suite
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from skillforge.errors import Halt as Halt
     from skillforge.errors import InvalidInput as InvalidInput
     from skillforge.errors import NotFound as NotFound
+    from skillforge.errors import NotPromoted as NotPromoted
+    from skillforge.errors import PromotionRefused as PromotionRefused
     from skillforge.errors import ProviderError as ProviderError
     from skillforge.errors import SkillFileError as SkillFileError
     from skillforge.errors import SkillforgeError as SkillforgeError
@@ -44,6 +48,7 @@ _WHERE = {
     "Attempt": "run",
     "BoundSkill": "forge.forge",
     "BudgetReached": "errors",
+    "Call": "call",
     "Case": "case",
     "Check": "skill",
     "CheckResult": "run",
@@ -57,6 +62,8 @@ _WHERE = {
     "Halt": "errors",
     "InvalidInput": "errors",
     "NotFound": "errors",
+    "NotPromoted": "errors",
+    "PromotionRefused": "errors",
     "ProviderError": "errors",
     "Replay": "providers.replay",
     "Run": "run",
@@ -69,6 +76,7 @@ _WHERE = {
     "Terms": "forge.session",
     "Trace": "trace",
     "UsageError": "errors",
+    "tagged": "capture.context",
 }
 
 __all__ = [*_WHERE, "__version__"]

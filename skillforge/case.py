@@ -38,7 +38,13 @@ class Decision(Value):
 
 
 class Suite(Value):
-    """Named cases and the decision rule. ``recorded`` is the file of recorded teacher answers, if there is one."""
+    """Named cases and the decision rule.
+
+    ``recorded`` is the file of recorded teacher answers, if there is one; ``today`` that of the answers a program got
+    for the cases from its own prompt and model (``skillforge.today``); ``labels`` that of the answers people gave in
+    ``review``. ``contract`` (``input`` and ``output`` field maps as in a skill) is what the cases fit before there is a
+    skill.
+    """
 
     name: str = Field(pattern=NAME_PATTERN, max_length=64)
     description: str = ""
@@ -46,6 +52,9 @@ class Suite(Value):
     decision: Decision = Decision()
     cases: tuple[Case, ...]
     recorded: str | None = None
+    today: str | None = None
+    labels: str | None = None
+    contract: dict[str, Any] | None = None
 
     def digest(self) -> str:
         """Identity of what is measured: cases and rule (names and descriptions left out)."""

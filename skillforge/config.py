@@ -18,6 +18,7 @@ from skillforge.suggest import did_you_mean
 
 SETTINGS_FILE = "skillforge.toml"
 STATE_FOLDER = ".skillforge"
+SKILLS_FOLDER = "skills"
 LOCK_FILE = "skillforge.lock"
 DATABASE_VARIABLE = "SKILLFORGE_DB"
 

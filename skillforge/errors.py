@@ -7,6 +7,8 @@
     │   ├── SkillFileError          a skill, suite or case file is wrong: file, line, field
     │   ├── InvalidInput            an input does not fit the skill's contract
     │   ├── NotFound                no such skill, version, suite, file or model
+    │   │   └── NotPromoted         nothing answers under that alias
+    │   ├── PromotionRefused        there is no fresh proof for what was to be promoted
     │   ├── MissingPackage          an extra is not installed
     │   ├── SecretFound             a skill holds a secret: refused, never altered
     │   └── StoreError              the registry cannot be opened, read or written
@@ -92,6 +94,18 @@ class InvalidInput(UsageError):
 
 class NotFound(UsageError):
     """No such skill, version, suite, file or model."""
+
+
+class NotPromoted(NotFound):
+    """Nothing answers under that alias: it was never promoted, or was removed."""
+
+
+class PromotionRefused(UsageError):
+    """There is no fresh ``pass`` for what was to be promoted. ``reasons`` holds all that is in the way at once."""
+
+    def __init__(self, message: str, reasons: tuple[str, ...], *, hint: str = "") -> None:
+        super().__init__("\n".join((f"{message}:", *(f"  - {reason}" for reason in reasons))), hint=hint)
+        self.reasons = reasons
 
 
 class MissingPackage(UsageError):

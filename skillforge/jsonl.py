@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, Literal, NoReturn, Protocol
 
 from skillforge.errors import NotFound, Problem, SkillFileError
 
@@ -13,7 +13,13 @@ MAX_LINE_BYTES = 1_048_576
 ONE_A_LINE = "write one whole JSON object a line"
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+class Readable(Protocol):
+    """What lines are read from: a path, or a file in a store. ``str()`` of it names it in errors."""
+
+    def open(self, mode: Literal["rb"]) -> BinaryIO: ...
+
+
+def read_jsonl(path: Path | Readable) -> Iterator[tuple[int, dict[str, Any]]]:
     """``(line number, object)`` for every non-empty line.
 
     Raises ``NotFound`` when the file cannot be opened, ``SkillFileError`` at the first line that is not a JSON object.
@@ -46,7 +52,7 @@ def strict_json(data: bytes | str) -> Any:
     return value
 
 
-def _parse(path: Path, number: int, raw: bytes) -> dict[str, Any]:
+def _parse(path: Path | Readable, number: int, raw: bytes) -> dict[str, Any]:
     try:
         value = strict_json(raw)
     except ValueError as exc:
@@ -56,7 +62,7 @@ def _parse(path: Path, number: int, raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _wrong(path: Path, number: int, message: str, hint: str = "") -> SkillFileError:
+def _wrong(path: Path | Readable, number: int, message: str, hint: str = "") -> SkillFileError:
     return SkillFileError(str(path), [Problem(message, line=number, hint=hint)])
 
 

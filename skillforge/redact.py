@@ -29,6 +29,8 @@ _COMMON = re.compile(
     re.IGNORECASE,
 )
 _MARKERS = {f"{MARKER}{kind}]" for kind in ("env", *(pattern.kind for pattern in SECRET_PATTERNS))}
+_MOST_KNOWN = 4_096  # texts whose clean form is remembered
+_KNOWN_LENGTH = 4_096  # characters of such a text
 _ROUNDS = 4  # taking one secret out can uncover the start of the next; two rounds have always been enough
 
 
@@ -42,10 +44,11 @@ class Redactor:
     """
 
     def __init__(self, env: Mapping[str, str] | None = None, mask: Callable[[str], str] | None = None) -> None:
-        forms = {form for value in _env_secrets(env or {}) for form in _forms(value)}
+        forms = {form for value in _env_secrets(env or {}) for form in forms_of(value)}
         self._exact = _longest_first(forms)
         self._mask = mask
         self._learning = threading.Lock()
+        self._known: dict[str, str] = {}  # what texts became: keys, roles and prompts come again and again
 
     def learn(self, value: str) -> None:
         """Take ``value`` out from now on, wherever the environment's secrets are taken out; any thread may call this.
@@ -57,10 +60,22 @@ class Redactor:
         if len(value) < _MIN_LENGTH or _in_a_marker(value):
             return
         with self._learning:
-            self._exact = _longest_first({*self._exact, *_forms(value)})  # one new tuple: a reader sees all or nothing
+            self._exact = _longest_first({*self._exact, *forms_of(value)})  # one new tuple: readers see all or nothing
+            self._known = {}  # a new one: who reads at this moment adds to the old
 
     def text(self, text: str) -> str:
         """The text without secrets."""
+        known = self._known
+        clean = known.get(text)
+        if clean is None:
+            clean = self._without_secrets(text)
+            if len(text) <= _KNOWN_LENGTH:
+                if len(known) >= _MOST_KNOWN:
+                    known.clear()
+                known[text] = clean
+        return clean
+
+    def _without_secrets(self, text: str) -> str:
         for _ in range(_ROUNDS):
             clean = self._once(text)
             if clean == text:
@@ -183,7 +198,7 @@ def _longest_first(forms: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
-def _forms(value: str) -> Iterator[str]:
+def forms_of(value: str) -> Iterator[str]:
     """A value as it stands in a text, in JSON (once and twice encoded, with or without ``\\uXXXX``) and in a URL."""
     yield value
     yield quote(value, safe="", errors="replace")

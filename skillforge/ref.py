@@ -12,10 +12,15 @@ from skillforge.skill import NAME_PATTERN
 
 NAME_MAX = 64
 LATEST = "latest"
-SELECTOR_HINT = "write NAME, NAME@3, NAME@latest or NAME@sha256:ab12cd34 (8 to 64 lowercase hex digits)"
+PRODUCTION = "production"  # the alias that code means by a bare name
+SELECTOR_HINT = (
+    "write NAME, NAME@3, NAME@latest, NAME@production or NAME@sha256:ab12cd34 (8 to 64 lowercase hex digits)"
+)
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{8,64}")
+_ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+_RESERVED = re.compile(r"latest|v?[0-9]+|sha256")  # what already means a version, or looks as if it did
 _YAML = (".yaml", ".yml")
 
 
@@ -23,8 +28,8 @@ _YAML = (".yaml", ".yml")
 class SkillRef:
     """A skill by ``name`` or by ``path`` (exactly one is set), and which of its versions.
 
-    ``selector`` is ``None`` (the caller's default), ``"latest"``, a version number as text, or ``"sha256:<8+ hex>"``.
-    A path with a selector means: the skill of that file's name, at that stored version.
+    ``selector`` is ``None`` (the caller's default), ``"latest"``, a version number as text, ``"sha256:<8+ hex>"``, or
+    the name of an alias. A path with a selector means: the skill of that file's name, at that stored version.
     """
 
     name: str = ""
@@ -45,11 +50,28 @@ class SkillRef:
             return cls(path=Path(text))
         head, at, tail = text.rpartition("@")
         if at and _looks_like_path(head) and not _looks_like_path(tail):
-            return cls(path=Path(head), selector=check_selector(tail))
+            return cls(path=Path(head), selector=_version_or_alias(tail))
         if _looks_like_path(text):
             return cls(path=Path(text))
+        return cls._named(text)
+
+    @classmethod
+    def parse_name(cls, text: str) -> SkillRef | None:
+        """``text`` read as ``NAME[@SELECTOR]`` whatever files there are; ``None`` where it cannot be read so."""
+        try:
+            return cls._named(text)
+        except UsageError:
+            return None
+
+    @classmethod
+    def _named(cls, text: str) -> SkillRef:
         name, at, selector = text.partition("@")
-        return cls(name=check_name(name), selector=check_selector(selector) if at else None)
+        return cls(name=check_name(name), selector=_version_or_alias(selector) if at else None)
+
+    @property
+    def alias(self) -> str | None:
+        """The alias it names; ``None`` where it names none."""
+        return self.selector if self.selector is not None and is_alias(self.selector) else None
 
     def __str__(self) -> str:
         base = self.name or str(self.path)
@@ -76,6 +98,25 @@ def check_selector(selector: str) -> str:
         number = selector.removeprefix("v")
         raise UsageError(f"@{selector} is not a version", hint=f"versions are plain numbers: write @{number}")
     raise UsageError(f"@{selector[:80]} selects no version", hint=SELECTOR_HINT)
+
+
+def is_alias(text: str) -> bool:
+    """Whether ``text`` can name an alias: up to 64 of ``a-z 0-9 _ -``, a letter first, nothing that means a version."""
+    return bool(_ALIAS.fullmatch(text)) and not _RESERVED.fullmatch(text)
+
+
+def check_alias(name: str) -> str:
+    """``name`` itself when it can name an alias, else ``UsageError``."""
+    if not is_alias(name):
+        raise UsageError(
+            f"{name[:80]!r} cannot name an alias",
+            hint="use up to 64 of a-z, 0-9, _ and -, a letter first: production; latest, sha256 and v3 are taken",
+        )
+    return name
+
+
+def _version_or_alias(selector: str) -> str:
+    return selector if is_alias(selector) else check_selector(selector)
 
 
 def _looks_like_path(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field
@@ -30,6 +31,7 @@ class Attempt(Value):
     """One model call of a run: the first one (``student``) or its repair.
 
     ``calls`` is how many requests reached for the provider before this answer or error stood, retries included.
+    ``list_usd`` is what its tokens cost at the list price without a prompt cache, in US dollars; ``None`` is unknown.
     """
 
     kind: AttemptKind
@@ -39,9 +41,16 @@ class Attempt(Value):
     model: str = ""
     usage: Usage = Usage()
     cost: Cost = Cost()
+    list_usd: float | None = None
     latency_s: float | None = None
     error: str = ""
     calls: int = 1
+
+    @property
+    def uncached_usd(self) -> float | None:
+        """``list_usd``, or the cost where no cache was touched: that is the same."""
+        touched = self.usage.cached_tokens or self.usage.written_tokens
+        return self.list_usd if self.list_usd is not None or touched else self.cost.usd
 
 
 class Run(Value):
@@ -49,6 +58,8 @@ class Run(Value):
 
     ``output`` is the parsed output (a dict, or a string for text skills), ``None`` when there is none. ``reason`` says
     in one line why the status is not ``ok``. ``usage``, ``cost`` and ``latency_s`` (seconds) sum up the attempts.
+    ``alias`` is the deployment that was called (empty: a version was named); ``fallback`` says in one line why another
+    model than the student had to answer, ``student`` then is that other one.
     """
 
     id: str = ""
@@ -67,6 +78,8 @@ class Run(Value):
     cost: Cost = Cost()
     latency_s: float | None = None
     tags: dict[str, str] = Field(default_factory=dict)
+    alias: str = ""
+    fallback: str = ""
 
     @property
     def ok(self) -> bool:
@@ -76,6 +89,12 @@ class Run(Value):
     def latency(self) -> float | None:
         """Seconds over all attempts, ``None`` if unknown."""
         return self.latency_s
+
+    @property
+    def list_usd(self) -> float | None:
+        """US dollars over all attempts at the list price without a prompt cache, ``None`` if unknown."""
+        known = [attempt.uncached_usd for attempt in self.attempts]
+        return (math.fsum(usd or 0.0 for usd in known) if None not in known else None) if known else self.cost.usd
 
     @property
     def repaired(self) -> bool:

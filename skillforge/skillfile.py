@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from skillforge.atomicfile import replace_file
 from skillforge.errors import NotFound, Problem, SkillFileError
 from skillforge.fields import Where, pointer, validation_problems
 from skillforge.jsonl import read_jsonl
@@ -95,7 +96,7 @@ def write_skill(skill: Skill, folder: Path) -> Path:
             body["examples"] = {**shown, "items": items}
     ordered = {key: body[key] for key in _FILE_ORDER if key in body}
     target = folder / SKILL_FILE
-    _replace(target, dump_yaml(ordered, header=SCHEMA_COMMENT).encode())
+    replace_file(target, dump_yaml(ordered, header=SCHEMA_COMMENT).encode())
     return target
 
 
@@ -281,14 +282,4 @@ def _read_bytes(file: Path) -> bytes:
 def _write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
     import json
 
-    _replace(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write beside, then rename: a full disk or a kill leaves the old file whole."""
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    replace_file(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from skillforge.canonical import digest
 from skillforge.case import Case, Suite
-from skillforge.errors import NotFound, Problem, SkillFileError
+from skillforge.errors import NotFound, Problem, SkillFileError, UsageError
 from skillforge.fields import validation_problems
-from skillforge.jsonl import read_jsonl
+from skillforge.jsonl import Readable, read_jsonl
+from skillforge.labels import SUFFIX, read_labels, with_labels
+from skillforge.remotefile import FILE_SCHEME, RemoteFile, locate, require_plain
 from skillforge.yamlfile import Document, load_yaml
 
-FILE_SCHEME = "file://"
 SUITE_SCHEMA = "skillforge/suite/v1"
 GIVEN = "the cases given"
 
 
-def read_cases(path: Path) -> Iterator[Case]:
+def read_cases(path: Path | Readable) -> Iterator[Case]:
     """Cases of a JSONL file, streamed. A case without an ``id`` is named after the content of its input.
 
     Raises ``NotFound`` and ``SkillFileError`` (first wrong line, or the first id that stands twice).
@@ -59,9 +60,9 @@ def is_suite(path: Path) -> bool:
 
 
 def read_suite(path: Path) -> Suite:
-    """A suite with its cases read in; ``recorded`` becomes an absolute path.
+    """A suite with its cases read in, each with its label; the files it names become absolute paths (or stores' URLs).
 
-    Raises ``NotFound`` and ``SkillFileError``.
+    Raises ``NotFound``, ``SkillFileError``; for a file in a store that cannot be reached ``UsageError``.
     """
     try:
         source = path.read_bytes()
@@ -77,11 +78,18 @@ def read_suite(path: Path) -> Suite:
     if body.pop("schema", None) != SUITE_SCHEMA:
         raise SkillFileError(str(path), [Problem(f'must be "{SUITE_SCHEMA}"', field="schema", line=1)])
     if isinstance(body.get("cases"), str):
-        body["cases"] = list(read_cases(_relative(path, body["cases"], "cases")))
+        body["cases"] = list(read_cases(_place(path, body["cases"], "cases")))
     elif isinstance(body.get("cases"), list):
         body["cases"] = _inline_cases(path, document)
-    if isinstance(body.get("recorded"), str):
-        body["recorded"] = str(_relative(path, body["recorded"], "recorded"))
+    for key in ("recorded", "today"):
+        if isinstance(body.get(key), str):
+            body[key] = str(_place(path, body[key], key))
+    if isinstance(body.get("labels"), str):
+        labels = _labels_path(path, body["labels"])
+        body["labels"] = str(labels)
+        if isinstance(body.get("cases"), list):
+            body["cases"] = with_labels(body["cases"], read_labels(labels))
+    _require_contract(path, body.get("contract"), document)
     try:
         return Suite.model_validate(body)
     except ValidationError as exc:
@@ -122,9 +130,50 @@ def _refuse_twice(case: Case, seen: dict[str, int], path: str, number: int) -> N
     seen[case.id] = number
 
 
-def _relative(suite: Path, value: str, field: str) -> Path:
-    if not value.startswith(FILE_SCHEME):
-        raise SkillFileError(str(suite), [Problem(f"{value!r} must start with {FILE_SCHEME}", field=field)])
-    if "\0" in value:
-        raise SkillFileError(str(suite), [Problem("a file's name holds no NUL", field=field)])
-    return (suite.parent / value.removeprefix(FILE_SCHEME)).resolve()
+def _place(suite: Path, value: str, field: str) -> Path | RemoteFile:
+    try:
+        place = locate(value, suite.parent)
+    except UsageError as exc:
+        raise SkillFileError(str(suite), [Problem(str(exc), field=field, hint=exc.hint)]) from exc
+    return require_plain(place) if isinstance(place, Path) else place
+
+
+def _labels_path(suite: Path, value: str) -> Path:
+    """``review`` writes there, so a suite cannot name just any file."""
+    place = _place(suite, value, "labels")
+    if isinstance(place, RemoteFile) or not place.name.endswith(SUFFIX):
+        wrong = f"must be a local file that ends in {SUFFIX}"
+        raise SkillFileError(str(suite), [Problem(wrong, field="labels", hint=f"write {FILE_SCHEME}NAME{SUFFIX}")])
+    return place
+
+
+def _require_contract(path: Path, contract: Any, document: Document) -> None:
+    """Raise ``SkillFileError`` unless it is missing or ``{input: {field: schema}, output: {field: schema} | text}``."""
+    if contract is None:
+        return
+    problems: list[Problem] = []
+    if not isinstance(contract, dict) or set(contract) != {"input", "output"}:
+        problems.append(_problem("must hold input and output, each a mapping from field to schema", (), document))
+    else:
+        for side in ("input", "output"):
+            if side == "input" or contract[side] != "text":
+                problems += _side_problems(side, contract[side], document)
+    if problems:
+        raise SkillFileError(str(path), problems)
+
+
+def _side_problems(side: str, fields: Any, document: Document) -> Iterator[Problem]:
+    from skillforge.contract import schema_problems
+
+    if not isinstance(fields, dict) or not fields or not all(isinstance(schema, dict) for schema in fields.values()):
+        text = "" if side == "input" else "text, or "
+        yield _problem(f"must be {text}a mapping from field to schema", (side,), document)
+        return
+    for name, schema in fields.items():
+        for found in schema_problems(schema):
+            yield _problem(found.message, (side, name), document, found.hint)
+
+
+def _problem(message: str, place: tuple[str, ...], document: Document, hint: str = "") -> Problem:
+    line, column = document.where(cast("tuple[str | int, ...]", ("contract", *place))) or (None, None)
+    return Problem(message, field=".".join(("contract", *place)), line=line, column=column, hint=hint)

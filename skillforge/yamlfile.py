@@ -51,8 +51,9 @@ class Document:
         return None
 
 
-def load_yaml(data: bytes | str, *, path: str) -> Document:
-    """One YAML document as JSON values. ``path`` only names the file in errors.
+def load_yaml(data: bytes | str, *, path: str, plain: Callable[[str], Scalar] = resolve_plain) -> Document:
+    """One YAML document as JSON values. ``path`` only names the file in errors; ``plain`` says what an unquoted scalar
+    means: ``str`` leaves all of them text (the failsafe schema), so that the version 1.10 stays 1.10.
 
     Refused: aliases, anchors, tags, merge keys, directives, duplicate keys, keys that are not text, a second document,
     an empty one, more than 32 levels or 1 MiB, anything but UTF-8. Raises ``SkillFileError`` with line and column.
@@ -61,7 +62,7 @@ def load_yaml(data: bytes | str, *, path: str) -> Document:
 
     text = _source_text(data, path)
     _refuse_directives(text, path)
-    composer = _Composer(path)
+    composer = _Composer(path, plain)
     try:
         composer.compose(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as exc:
@@ -86,8 +87,9 @@ class _Frame:
 class _Composer:
     """Builds the value from events with a stack of its own: nesting costs memory, never the interpreter's stack."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, plain: Callable[[str], Scalar]) -> None:
         self._path = path
+        self._plain = plain
         self._problems: list[Problem] = []
         self._marks: dict[Pointer, tuple[int, int]] = {}
         self._frames: list[_Frame] = []
@@ -165,7 +167,7 @@ class _Composer:
         if not event.implicit[0]:
             return str(event.value)
         try:
-            return resolve_plain(event.value)
+            return self._plain(event.value)
         except UsageError as exc:
             self._note(str(exc), event, hint=exc.hint)
             return None
@@ -178,13 +180,19 @@ class _Composer:
         at = (*frame.pointer, key)
         if event.implicit[0] and key == "<<":
             self._note("merge keys are not allowed", event, hint="write the keys out", at=at)
-        elif event.implicit[0] and not _is_text(key):
+        elif event.implicit[0] and not self._is_text(key):
             self._note(f"the key {key!r} is not text", event, hint="quote it", at=at)
         if key in frame.container:
             first = self._marks[at][0]
             self._note(f"the key {key!r} stands twice, first in line {first}", event, hint="keep one", at=at)
         else:
             self._marks[at] = _place(event)
+
+    def _is_text(self, key: str) -> bool:
+        try:
+            return isinstance(self._plain(key), str)
+        except UsageError:
+            return False
 
     def _open(self, event: Any, container: dict[str, Any] | list[Any]) -> None:
         self._refuse_properties(event)
@@ -223,13 +231,6 @@ class _Composer:
 
 def _place(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
-
-
-def _is_text(plain: str) -> bool:
-    try:
-        return isinstance(resolve_plain(plain), str)
-    except UsageError:
-        return False
 
 
 def _source_text(data: bytes | str, path: str) -> str:

@@ -1,9 +1,11 @@
 """The documentation is true: what it shows is run, what it names exists, what it links to is there.
 
 A fenced block says in its first line what it is: ``yaml file=PATH`` is written there, ``python run`` is executed, and
-so is every ``$ skillforge …`` line of a ``console`` block that needs no local model. ``# exit code N`` behind a command
-says how it ends; the lines below it must be among what it prints, where ``…`` stands for anything. Every page starts
-where the quickstart ends, or in an empty folder where it makes its own repository.
+so is every ``$ skillforge …`` line of a ``console`` block that needs no local model, with ``NAME=VALUE`` before it and
+``< FILE`` behind it. ``$ python FILE`` and ``$ git …`` are executed too; keys that a page exports are set.
+``# exit code N`` behind a command says how it ends; the lines below it must be among what it prints, where ``…`` stands
+for anything and several spaces for any number of them. Every page starts where the quickstart ends, or in an empty
+folder where it makes its own repository.
 
 Models behind a network are played by a server on loopback: providers known by name and every ``base_url`` of a
 ``skillforge.toml`` lead there, at the prices of ``page_models``. A key that a page stores is read from stdin.
@@ -22,7 +24,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import keyring
@@ -49,6 +53,9 @@ QUICKSTART = DOCS / "quickstart.md"
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_A_MODEL = re.compile(r"local:|\bmodels pull\b|\bdemo\b|--lost|\b(NAME|MODEL)\b")
 OWN_REPOSITORY = "\n$ skillforge init ."
+PLAYED = ("skillforge", "python", "git", "export")
+ASSIGNED = re.compile(r"[A-Z_]+=.*")
+KEY = b"key-of-a-page-0123456789"
 EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
 
 
@@ -63,11 +70,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """One ``$ skillforge …`` line, with the output that the page shows below it."""
+    """One ``$ …`` line, with the output that the page shows below it. ``words`` are those behind the program's name."""
 
+    program: str
     words: tuple[str, ...]
     exit_code: int
     shown: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
+    source: str = ""  # the file that it reads from
 
     @property
     def line(self) -> str:
@@ -82,25 +92,81 @@ def prose(text: str) -> str:
     return FENCE.sub("", text)
 
 
-def commands(block: Block) -> Iterator[Command]:
+def played(block: Block) -> Iterator[Command]:
+    """The commands of a ``console`` block that can be run here."""
     if block.language != "console":
         return
     for part in re.split(r"^\$ ", block.body, flags=re.MULTILINE)[1:]:
         asked, *shown = part.splitlines()
-        if asked.startswith("skillforge"):
-            code = EXIT_CODE.search(asked)
-            words = shlex.split(EXIT_CODE.sub("", asked), comments=True)
-            yield Command(tuple(words[1:]), int(code[1]) if code else 0, tuple(filter(None, map(str.strip, shown))))
+        code = EXIT_CODE.search(asked)
+        words = shlex.split(EXIT_CODE.sub("", asked), comments=True)
+        variables = list(takewhile(ASSIGNED.fullmatch, words))
+        program, *words = [*words[len(variables) :], ""] if len(variables) == len(words) else words[len(variables) :]
+        source = words.pop() if words[-2:-1] == ["<"] else ""
+        if program in PLAYED:
+            yield Command(
+                program,
+                tuple(word for word in words if word != "<"),
+                int(code[1]) if code else 0,
+                tuple(filter(None, map(str.strip, shown))),
+                tuple((name, value) for name, _, value in (word.partition("=") for word in variables)),
+                source,
+            )
 
 
-def skillforge(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+def commands(block: Block) -> Iterator[Command]:
+    return (command for command in played(block) if command.program == "skillforge")
+
+
+def skillforge(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, typed: bytes = KEY) -> tuple[int, str]:
     """Exit code and everything printed."""
     monkeypatch.setattr(sys, "argv", ["skillforge", *words])
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"key-of-a-page-0123456789")))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed)))
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main()
     return int(end.value.code or 0), said.getvalue()
+
+
+def python(file: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """A script of the current folder, which may import its neighbours."""
+    monkeypatch.syspath_prepend(os.getcwd())
+    said, before = io.StringIO(), set(sys.modules)
+    with redirect_stdout(said), redirect_stderr(said):
+        run_path(file, run_name="__main__")
+    for name in {path.stem for path in Path.cwd().glob("*.py")} - before:
+        sys.modules.pop(name, None)
+    return 0, said.getvalue()
+
+
+def git(words: tuple[str, ...]) -> tuple[int, str]:
+    who = {f"GIT_{role}_{what}": "ada" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    env = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *words], env=env, capture_output=True, text=True, encoding="utf-8")
+    return done.returncode, done.stdout + done.stderr
+
+
+def outcome(command: Command, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Exit code and output of a command."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in command.variables:
+            patch.setenv(name, value)
+        if command.program == "skillforge":
+            return skillforge(command.words, patch, Path(command.source).read_bytes() if command.source else KEY)
+        if command.program == "python":
+            return python(command.words[0], patch)
+    if command.program == "git":
+        return git(command.words)
+    for name, _, _ in (word.partition("=") for word in command.words):
+        if name.endswith("_API_KEY"):
+            monkeypatch.setenv(name, KEY.decode())
+    return 0, ""
+
+
+def shows(line: str, said: str) -> bool:
+    """Whether a line of a page is among what was printed."""
+    pattern = ".*".join(re.sub(r"(\\ ){2,}", r"\\ +", re.escape(part)) for part in line.split("…"))
+    return re.search(f"^ *{pattern} *$", said, re.MULTILINE) is not None
 
 
 def play(page: Path, monkeypatch: pytest.MonkeyPatch, server: str = "") -> int:
@@ -118,13 +184,12 @@ def play(page: Path, monkeypatch: pytest.MonkeyPatch, server: str = "") -> int:
         elif (block.language, block.note) == ("python", "run"):
             exec(compile(block.body, str(page), "exec"), {"__name__": "__main__"})
             done += 1
-        for command in commands(block):
+        for command in played(block):
             if not NEEDS_A_MODEL.search(command.line):
-                code, said = skillforge(command.words, monkeypatch)
+                code, said = outcome(command, monkeypatch)
                 assert code == command.exit_code, f"{command.line}\n{said}"
                 for line in command.shown:
-                    pattern = ".*".join(map(re.escape, line.split("…")))
-                    assert re.search(f"^ *{pattern} *$", said, re.MULTILINE), f"{command.line}: {line!r}\n{said}"
+                    assert shows(line, said), f"{command.line}: {line!r}\n{said}"
                 done += 1
     return done
 

@@ -16,7 +16,17 @@ MAX_FUNCTION = 60
 
 # Who may import whom: a module may reach its own layer and those below it; store and providers never see each other.
 FOUNDATION = {"errors", "canonical", "messages", "config", "endpoints", "suggest", "version"}
-LEVELS = {"store": 2, "providers": 2, "engine": 3, "evals": 4, "forge": 5, "cli": 6}
+LEVELS = {
+    "store": 2,
+    "providers": 2,
+    "formats": 2,
+    "engine": 3,
+    "capture": 3,
+    "traffic": 3,
+    "evals": 4,
+    "forge": 5,
+    "cli": 6,
+}
 FACE = {"", "__main__"}  # sees everything; the command line may use it as any program would
 
 

@@ -74,7 +74,7 @@ def repo(tmp_path: Path) -> Path:
 def test_forge_works_inside_a_running_loop(repo: Path) -> None:
     async def notebook() -> tuple[object, object]:
         with Forge(repo, providers={"fake": Scripted(default={"said": "hello"}, name="fake")}) as forge:
-            echo = forge.skill("echo", student="fake")
+            echo = forge.skill("echo@latest", student="fake")
             return echo(text="hello").output, (await echo.acall(text="hello")).output
 
     assert asyncio.run(notebook()) == ({"said": "hello"}, {"said": "hello"})
@@ -85,7 +85,9 @@ def test_a_key_in_an_input_reaches_no_file(repo: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MY_SERVICE_TOKEN", other := "correct-horse-battery-staple-42")
     answers = Scripted(default={"said": f"{canary} {other}"}, name="fake")
     with Forge(repo, providers={"fake": answers}) as forge:
-        run = forge.run("echo", {"text": f"my key is {canary}, my token {other}"}, student="fake", tags={"who": canary})
+        run = forge.run(
+            "echo@latest", {"text": f"my key is {canary}, my token {other}"}, student="fake", tags={"who": canary}
+        )
         assert canary in str(run.output)
         assert run.id
         files = [Path(folder) / name for folder, _, names in os.walk(repo) for name in names]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillforge.errors import UsageError
-from skillforge.ref import SkillRef
+from skillforge.ref import SkillRef, check_alias
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,9 @@ from skillforge.ref import SkillRef
         ("ticket-triage@3", SkillRef(name="ticket-triage", selector="3")),
         ("a@latest", SkillRef(name="a", selector="latest")),
         ("a@sha256:ab12cd34", SkillRef(name="a", selector="sha256:ab12cd34")),
+        ("a@production", SkillRef(name="a", selector="production")),
+        ("a@v3-hotfix_2", SkillRef(name="a", selector="v3-hotfix_2")),
+        ("skills/a@staging", SkillRef(path=Path("skills/a"), selector="staging")),
         ("skills/a/skill.yaml", SkillRef(path=Path("skills/a/skill.yaml"))),
         ("skills/a", SkillRef(path=Path("skills/a"))),
         ("a.yml", SkillRef(path=Path("a.yml"))),
@@ -56,7 +59,8 @@ def test_an_existing_file_or_folder_is_a_path_even_without_a_separator(
         ("name@0", "NAME@3"),
         ("name@03", "NAME@3"),
         ("name@-1", "NAME@3"),
-        ("name@production", "NAME@latest"),
+        ("name@Production", "NAME@production"),
+        ("name@sha256", "NAME@latest"),
         ("name@sha256:ab12cd3", "8 to 64"),
         ("name@sha256:AB12CD34", "lowercase"),
         ("name@sha256:" + "a" * 65, "8 to 64"),
@@ -91,3 +95,25 @@ def test_any_text_parses_to_exactly_one_of_name_and_path_or_is_a_usage_error(tex
         return
     assert bool(ref.name) != (ref.path is not None)
     assert SkillRef.parse(str(ref)) == ref
+
+
+@pytest.mark.parametrize("alias", ["production", "a", "blue-green_2", "l" + "o" * 63, "latest-eu", "sha2", "vv1"])
+def test_an_alias_is_told_from_a_version(alias: str) -> None:
+    assert check_alias(alias) == alias
+    assert SkillRef.parse(f"name@{alias}").alias == alias
+
+
+@pytest.mark.parametrize(
+    "text", ["latest", "v3", "3", "sha256", "", "A", "a.b", "a b", "1a", "-a", "a" * 65, "a\n", "é"]
+)
+def test_what_means_a_version_or_nothing_is_no_alias(text: str) -> None:
+    with pytest.raises(UsageError, match="cannot name an alias"):
+        check_alias(text)
+
+
+def test_a_name_can_be_read_as_one_whatever_files_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "triage").mkdir()
+    assert SkillRef.parse("triage@staging") == SkillRef(path=Path("triage"), selector="staging")
+    assert SkillRef.parse_name("triage@staging") == SkillRef(name="triage", selector="staging")
+    assert SkillRef.parse_name("./triage") is None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from skillforge.canonical import digest
 from skillforge.case import Case
 from skillforge.errors import NotFound, SkillFileError
+from skillforge.labels import Label, append_label
 from skillforge.suitefile import as_cases, read_cases, read_suite
 
 HEAD = "schema: skillforge/suite/v1\nname: demo\n"
@@ -111,6 +112,48 @@ def test_a_suite_takes_its_cases_and_recording_from_beside_it(tmp_path):
     assert (found.decision.metric, found.decision.margin, found.decision.alpha) == ("/queue", 0.1, 0.05)
 
 
+def test_labels_become_what_is_expected_and_change_the_digest(tmp_path):
+    jsonl(tmp_path, '{"id": "a", "input": {"t": "x"}}', '{"id": "b", "input": {"t": "y"}, "expected": {"q": "own"}}')
+    path = suite(tmp_path, HEAD + "cases: file://cases.jsonl\nlabels: file://demo.labels.jsonl\n")
+    bare = read_suite(path)
+    assert bare.labels == str(tmp_path / "demo.labels.jsonl")
+    append_label(tmp_path / "demo.labels.jsonl", Label(id="a", expected={"q": "x"}))
+    append_label(tmp_path / "demo.labels.jsonl", Label(id="b", skipped=True))
+    append_label(tmp_path / "demo.labels.jsonl", Label(id="gone", expected={"q": "z"}))
+    found = read_suite(path)
+    assert [case.expected for case in found.cases] == [{"q": "x"}, {"q": "own"}]
+    assert found.digest() != bare.digest()
+
+
+def test_inline_cases_take_labels_too(tmp_path):
+    append_label(tmp_path / "demo.labels.jsonl", Label(id="a", expected="x"))
+    found = read_suite(suite(tmp_path, HEAD + "labels: file://demo.labels.jsonl\ncases:\n  - {id: a, input: {t: 1}}\n"))
+    assert [case.expected for case in found.cases] == ["x"]
+
+
+def test_cases_and_answers_may_lie_outside_of_the_repository(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    jsonl(outside, '{"id": "a", "input": {"t": "x"}}')
+    (tmp_path / "evals").mkdir()
+    text = f"cases: file://{outside}/cases.jsonl\ntoday: file://{outside}/t.jsonl\nrecorded: s3://bucket/r.jsonl\n"
+    found = read_suite(suite(tmp_path / "evals", HEAD + text))
+    assert [case.id for case in found.cases] == ["a"]
+    assert (found.today, found.recorded) == (str(outside / "t.jsonl"), "s3://bucket/r.jsonl")
+
+
+def test_a_contract_says_what_the_cases_fit_before_there_is_a_skill(tmp_path):
+    text = "cases: []\ncontract:\n  input: {t: {type: string}}\n  output: {q: {enum: [a, b]}}\n"
+    contract = read_suite(suite(tmp_path, HEAD + text)).contract
+    assert contract == {"input": {"t": {"type": "string"}}, "output": {"q": {"enum": ["a", "b"]}}}
+    assert list(contract["output"]) == ["q"]
+
+
+def test_a_device_is_no_file_of_cases(tmp_path):
+    with pytest.raises(NotFound, match="is not a file"):
+        read_suite(suite(tmp_path, HEAD + "cases: file:///dev/zero\n"))
+
+
 def test_the_digest_is_of_cases_and_rule_alone(tmp_path):
     cases = "cases:\n  - {id: a, input: {t: 1}, metadata: {by: us}}\n"
     base = read_suite(suite(tmp_path, HEAD + cases)).digest()
@@ -129,6 +172,22 @@ def test_the_digest_is_of_cases_and_rule_alone(tmp_path):
         (HEAD + 'cases: "file://a\\0b"\n', "holds no NUL"),
         (HEAD + "cases: []\nrecorded: rec.jsonl\n", "recorded: 'rec.jsonl' must start with file://"),
         (HEAD + "cases:\n  - {id: a, input: {}}\n  - {id: b, inpt: {}}\n", "demo.yaml:5: a case needs"),
+        (HEAD + "cases: http://host/x.jsonl\n", "cases: 'http://host/x.jsonl' must start with file://"),
+        (HEAD + "cases: s3://bucket\n", "cases: 's3://bucket' is not the plain address of one file"),
+        (HEAD + "cases: []\ntoday: today.jsonl\n", "today: 'today.jsonl' must start with file://"),
+        (HEAD + "cases: []\nlabels: file://demo.jsonl\n", "labels: must be a local file that ends in .labels.jsonl"),
+        (HEAD + "cases: []\nlabels: s3://b/x.labels.jsonl\n", "labels: must be a local file"),
+        (HEAD + "cases: []\ncontract: {input: {t: {}}}\n", ": contract: must hold input and output"),
+        (HEAD + "cases: []\ncontract: {input: {}, output: text}\n", "contract.input: must be a mapping from field"),
+        (HEAD + "cases: []\ncontract: {input: text, output: text}\n", "contract.input: must be a mapping"),
+        (
+            HEAD + "cases: []\ncontract: {input: {t: {}}, output: {q: 1}}\n",
+            "contract.output: must be text, or a mapping",
+        ),
+        (
+            HEAD + "cases: []\ncontract: {input: {t: {typ: string}}, output: text}\n",
+            "demo.yaml:4:20: contract.input.t: unknown keyword 'typ' (did you mean 'type'?)",
+        ),
         (HEAD + "cases: []\ndecision: {metrc: exact}\n", "decision.metrc: unknown key (did you mean 'metric'?)"),
         (
             HEAD + "cases: []\ndecision: {metric: queue}\n",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, Comparison, EvalReport
 
 STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
-ORDER = {"skill": 0, "no-model": 1, "bare": 2}
+ORDER = {"skill": 0, "today": 1, "no-model": 2, "bare": 3}
 
 
 def render_report(report: EvalReport) -> None:
@@ -41,13 +41,13 @@ def _headline(report: EvalReport) -> str:
     kind = {"test": "unseen cases", "all": "cases"}.get(report.split, f"{report.split} cases")
     price = _dollars(teacher.usd_per_1000, teacher.cost_estimated)
     right = f"{_percent(teacher.quality)} right, {price} per 1,000, p95 {_seconds(teacher.p95_s)}"
-    name = teacher.model or teacher.student
+    name = teacher.student if report.today == teacher.name else teacher.model or teacher.student
     return f"{report.skill} v{report.version} · {report.cases} {kind} · teacher {name}: {right}"
 
 
 def _verdict(report: EvalReport, arm: ArmReport, versus: Comparison) -> list[str]:
     cost = _dollars(arm.usd_per_1000, arm.cost_estimated)
-    saved = "" if versus.saving is None else f" ({-100 * versus.saving:+.0f}%)"
+    saved = "" if versus.saving is None else f" ({_saved(versus.saving)})"
     return [
         WORDS[versus.verdict],
         _label(report, arm),
@@ -62,6 +62,8 @@ def _label(report: EvalReport, arm: ArmReport) -> str:
 
     With the whole name where two students would be called the same.
     """
+    if arm.name == report.today:
+        return arm.student if arm.kind == "today" else f"teacher = {arm.student}"
     if arm.kind in ("teacher", "no-model"):
         return arm.kind
     alike = {item.student for item in report.arms if _short(item.student) == _short(arm.student)}
@@ -132,6 +134,7 @@ def _footer(report: EvalReport) -> list[str]:
     if versus is not None and (versus.lost or versus.gained):
         see = f"`skillforge show {report.skill} --lost`"
         lines.append(f" {len(versus.lost)} cases got worse, {len(versus.gained)} better: {see}")
+    lines.extend(_against_today(report))
     lines.extend(_floor(report))
     if report.reference == "labels" and report.teacher.quality is not None:
         lines.extend(_noise(report.teacher))
@@ -148,6 +151,47 @@ def _footer(report: EvalReport) -> list[str]:
         f" {report.samples} samples{reused} · errors {share} (not scored) · cost {cost}, now paid {spent} · {seconds}"
     )
     return lines
+
+
+def _against_today(report: EvalReport) -> list[str]:
+    """What the skill saves against the program's own prompt: at the list price, and as it was really paid."""
+    if report.today is None:
+        return []
+    today = report.arm(report.today)
+    real, listed = (_dollars(usd, today.cost_estimated) for usd in (today.usd_per_1000, today.list_usd_per_1000))
+    lines = [f" {today.student}: {listed} per 1,000 at the list price, {real} really paid with its cache hits"]
+    for arm in report.arms:
+        versus = arm.versus_today
+        if arm.kind != "skill" or versus is None:
+            continue
+        says = [f"{_saved(versus.saving_list)} at the list price, {_saved(versus.saving_real)} really paid"]
+        if versus.difference is not None:
+            says.append(_gap(versus.difference))
+        says.append(_repaid(report, arm))
+        lines.append(f" {_label(report, arm)} against it: {'; '.join(part for part in says if part)}")
+    return lines
+
+
+def _gap(difference: float) -> str:
+    points = _points(abs(difference))
+    return "as often right" if points == "0" else f"{points} points {'better' if difference > 0 else 'worse'}"
+
+
+def _repaid(report: EvalReport, arm: ArmReport) -> str:
+    """When making the skill is paid back; said where it is known, and where it never is."""
+    versus = arm.versus_today
+    if arm.name in report.repaid_after:
+        return f"making it took ${report.made_usd:.4g}, repaid after {report.repaid_after[arm.name]:,} calls"
+    saved = None if versus is None else versus.saved_usd_per_1000
+    if saved is not None and saved <= 0:
+        return "never repaid: it costs no less"
+    return "what making it took is unknown, so when it is repaid is too" if report.made_usd is None else ""
+
+
+def _saved(share: float | None) -> str:
+    from skillforge.evals.versus_today import saving_text
+
+    return "an unknown share" if share is None else saving_text(share)
 
 
 def _floor(report: EvalReport) -> list[str]:

@@ -11,7 +11,27 @@ from typing import Annotated, Any
 
 import typer
 
-from skillforge.cli import create, demo, doctor, evaluate, keys, models, run, skills
+from skillforge.cli import (
+    agent_skill,
+    cost,
+    create,
+    demo,
+    deploy,
+    diff,
+    doctor,
+    evaluate,
+    keys,
+    log,
+    models,
+    pr_comment,
+    purge,
+    review,
+    run,
+    scan,
+    skills,
+    suite,
+    sync,
+)
 from skillforge.cli._shared import help_when_bare, note
 from skillforge.errors import SkillforgeError
 
@@ -35,10 +55,26 @@ app.command("save")(skills.save)
 app.command("create")(create.create)
 app.command("run")(run.run)
 app.command("eval")(evaluate.evaluate)
+app.command("promote")(deploy.promote)
+app.command("rollback")(deploy.rollback)
+app.command("history")(deploy.history)
+app.command("sync")(sync.sync)
+app.command("verify")(sync.verify)
+app.command("delete")(sync.delete)
 app.command("list")(skills.list_skills)
 app.command("show")(skills.show)
+app.command("diff")(diff.diff)
+app.command("pr-comment")(pr_comment.pr_comment)
+app.command("export")(agent_skill.export)
+app.command("import")(agent_skill.import_skill)
+app.add_typer(suite.app, name="suite")
+app.command("review")(review.review)
+app.add_typer(log.app, name="log")
+app.command("scan")(scan.scan)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.command("cost")(cost.cost)
+app.command("purge")(purge.purge)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -9,7 +9,7 @@ import typer
 
 from skillforge.cli._shared import aligned, as_json, open_forge_at, print_json
 
-MARKS = {"ok": "ok", "absent": "-", "wrong": "WRONG"}
+MARKS = {"ok": "ok", "absent": "-", "warning": "WARN", "wrong": "WRONG"}
 
 
 def doctor(
@@ -18,7 +18,7 @@ def doctor(
     ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Look at the installation, the keys, the registry and the models.
+    """Look at the installation, the keys and the models.
 
     Nothing is called unless --call names a model; keys are never shown. What can be mended comes with its command.
 
@@ -27,6 +27,8 @@ def doctor(
     \b
       skillforge doctor
       skillforge doctor --call anthropic:claude-haiku-5-5 --call ollama:qwen3:8b
+
+    Of models that an alias still uses it says when they are taken off the market.
 
     Exit code: 0 nothing is wrong, 1 something is; what not everybody needs is marked "-" and is not wrong.
     """

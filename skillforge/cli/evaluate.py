@@ -28,9 +28,7 @@ INFRASTRUCTURE = 4
 def evaluate(
     ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
     students: Annotated[str | None, typer.Option(help="Who is measured, comma separated: local:smollm2-135m.")] = None,
-    teacher: Annotated[
-        str | None, typer.Option(help='The strong model, or "recorded": the suite\'s recording.')
-    ] = None,
+    teacher: Annotated[str | None, typer.Option(help='The strong model, or "recorded": what the suite holds.')] = None,
     suite: Annotated[Path | None, typer.Option(help="The suite (default: the skill's, or evals/NAME.yaml).")] = None,
     split: Annotated[str | None, typer.Option(help="train, dev, test or all (default: test).")] = None,
     limit: Annotated[int | None, typer.Option(help="A fixed stratified part of that many cases.")] = None,
@@ -45,7 +43,8 @@ def evaluate(
 ) -> None:
     """Measure students with and without a skill beside the teacher.
 
-    Teacher, no-model, bare and skill arms answer the same unseen cases. Every sample is kept as it arrives: an
+    Teacher, no-model, bare and skill arms answer the same unseen cases. A suite made from a log brings the arm today:
+    what the program's own prompt and model answered, at what they cost. Every sample is kept as it arrives: an
     interrupted eval goes on where it stopped, with the same command.
 
     Examples:
@@ -98,7 +97,7 @@ def measured(
 
     def on_start(arms: Sequence[Arm], cases: Sequence[Case]) -> None:
         nonlocal bar
-        bar = Progress("measuring", len(arms) * len(cases)).__enter__()
+        bar = Progress("measuring", sum(arm.covers(case) for arm in arms for case in cases)).__enter__()
         note(f"{len(cases)} cases x {len(arms)} arms: {', '.join(arm.name for arm in arms)}")
 
     def on_sample(arm: Arm, sample: Sample, reused: bool) -> None:

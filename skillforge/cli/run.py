@@ -8,14 +8,18 @@ import typer
 
 from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, resumable, typed_fields
 from skillforge.cli._terms import RecordOption, ReplayOption, terms_of
-from skillforge.errors import UsageError
+from skillforge.errors import NotPromoted, UsageError
 
 if TYPE_CHECKING:
+    from skillforge.forge.forge import BoundSkill, Forge
     from skillforge.run import Run
 
 
 def run(
-    ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name (the deployed version), name@3, or a path."),
+    ],
     source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from stdin as JSON.")] = None,
     student: Annotated[str | None, typer.Option(help="Who runs it, for example local:smollm2-135m.")] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
@@ -26,10 +30,13 @@ def run(
 ) -> None:
     """Run a skill on one input and print its output.
 
+    A name alone is what was promoted to production, with its models; where nothing was, it is the newest version.
+
     Examples:
 
     \b
-      skillforge run ticket-triage --student local:smollm2-135m \\
+      skillforge run ticket-triage -i ticket="I was charged twice"
+      skillforge run ticket-triage@3 --student local:smollm2-135m \\
         -i ticket="I was charged twice"
       echo '{"ticket": "Where is my parcel?"}' \\
         | skillforge run ticket-triage - --student local:smollm2-135m
@@ -43,13 +50,28 @@ def run(
         raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
     terms = terms_of(None, record, replay)
     with resumable(lambda: "before the answer was whole"), open_forge() as forge:
-        given = typed_fields(forge.show(ref).skill.input, inputs) if inputs else read_input(files[0])
+        ref, bound = _bound(forge, ref, student)
+        given = typed_fields(bound.version.skill.input, inputs) if inputs else read_input(files[0])
         result = forge.run(ref, given, student=student, terms=terms)
     if json_out:
         print_json(as_json(result))
     else:
         _render(result)
     raise typer.Exit(0 if result.ok else 1)
+
+
+def _bound(forge: Forge, ref: str, student: str | None) -> tuple[str, BoundSkill]:
+    """The skill, and the reference that names it: a name that was never promoted is the newest version."""
+    try:
+        return ref, forge.skill(ref, student=student)
+    except NotPromoted:
+        if "@" in ref:
+            raise
+        version = forge.show(ref)
+        newest = f"{version.name}@{version.version}"
+        bound = forge.skill(newest, student=student)
+        note(f"{ref} is not promoted to production: this is the newest version, {newest}")
+        return newest, bound
 
 
 def _render(result: Run) -> None:
@@ -70,4 +92,6 @@ def _render(result: Run) -> None:
         cost,
         "repaired once" if result.repaired else "",
     ]
+    if result.fallback:
+        note(result.fallback)
     note(" · ".join(part for part in parts if part))

@@ -99,7 +99,7 @@ def save(
 
 
 def list_skills(json_out: JsonOut = False) -> None:
-    """List the stored skills, their newest version and last verdict.
+    """List the stored skills with aliases and last verdict.
 
     Examples:
 
@@ -119,10 +119,11 @@ def list_skills(json_out: JsonOut = False) -> None:
         if not unsaved:
             note("no skills yet: skillforge create, or write skills/NAME/skill.yaml, or skillforge demo")
         return
-    table = [["NAME", "VERSION", "STATUS", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
+    table = [["NAME", "VERSION", "ALIASES", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
         verdict = f"{WORDS[row['verdict']]} ({row['student']})" if row["verdict"] else "not measured"
-        line = [row["name"], f"@{row['version']}", row["status"], str(row["examples"]), verdict, row["description"]]
+        aliases = ", ".join(f"{alias} @{to['version']}" for alias, to in row["aliases"].items()) or "none"
+        line = [row["name"], f"@{row['version']}", aliases, str(row["examples"]), verdict, row["description"]]
         table.append([" ".join(str(cell).split()) for cell in line])
     for text in aligned(table, left={0, 1, 2, 4, 5}):
         typer.echo(text)
@@ -135,8 +136,8 @@ def show(
 ) -> None:
     """Show one version of a skill, or what it lost.
 
-    Contract, instructions, prompt, checks, versions and evidence; with --lost the cases on which a student did worse
-    than the teacher, with everybody's answer.
+    Contract, instructions, prompt, checks, versions, aliases and evidence; with --lost the cases on which a student did
+    worse than the teacher, with everybody's answer.
 
     Examples:
 
@@ -152,6 +153,7 @@ def show(
             return
         versions = forge.versions(version.name)
         evidence = [_measured(item) for item in forge.evidence(version)]
+        aliases = _aliases(forge, version.name)
     if json_out:
         print_json(
             {
@@ -164,14 +166,20 @@ def show(
                 "provenance": version.provenance,
                 "skill": version.skill.model_dump(mode="json", by_alias=True),
                 "versions": [{"version": item.version, "digest": item.digest} for item in versions],
+                "aliases": aliases,
                 "evidence": evidence,
             }
         )
     else:
-        _render(version, versions, evidence)
+        _render(version, versions, aliases, evidence)
 
 
-def _render(version: SkillVersion, versions: list[SkillVersion], evidence: list[dict[str, Any]]) -> None:
+def _render(
+    version: SkillVersion,
+    versions: list[SkillVersion],
+    aliases: dict[str, dict[str, Any]],
+    evidence: list[dict[str, Any]],
+) -> None:
     skill = version.skill
     typer.echo(f"{version.name}@{version.version} ({version.status}, {version.created_at})\n{version.digest}")
     typer.echo(f"{skill.description}\n")
@@ -184,6 +192,9 @@ def _render(version: SkillVersion, versions: list[SkillVersion], evidence: list[
     for check in skill.checks:
         typer.echo(f"check: {_line(check.model_dump(exclude_defaults=True))}")
     typer.echo(f"versions: {', '.join(f'@{item.version}' for item in versions)}")
+    for alias, to in aliases.items():
+        fallback = f", else {to['fallback']}" if to["fallback"] else ""
+        typer.echo(f"alias: {alias} is @{to['version']} on {to['student']}{fallback}, since {to['at']}")
     for item in evidence:
         right = "?" if item["quality"] is None else f"{100 * item['quality']:.1f}%"
         typer.echo(
@@ -244,11 +255,18 @@ def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
         "version": version.version,
         "digest": version.digest,
         "status": version.status,
+        "aliases": _aliases(forge, version.name),
         "examples": len(version.skill.examples.items),
         "verdict": newest.verdict if newest else None,
         "student": newest.student if newest else None,
         "description": version.skill.description,
     }
+
+
+def _aliases(forge: Forge, name: str) -> dict[str, dict[str, Any]]:
+    """Where the aliases of a skill point, without the history of it."""
+    keys = ("version", "digest", "student", "fallback", "at")
+    return {alias: {key: getattr(to, key) for key in keys} for alias, to in forge.deployments.aliases(name).items()}
 
 
 def _names_on_disk(root: Path) -> set[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from skillforge.canonical import compact, digest
 from skillforge.engine.parse import find_json
+from skillforge.engine.proposal import Proposal, contract_problems, proposed
 from skillforge.engine.prove import deterministic_problems
 from skillforge.errors import SkillFileError
 from skillforge.messages import Cost, Message, Request, RequestKey, Usage
@@ -53,27 +54,37 @@ class Draft:
     cost: Cost
 
 
-def author_request(task: str, traces: Sequence[Trace]) -> Request:
+def author_request(task: str, traces: Sequence[Trace], proposal: Proposal | None = None) -> Request:
     """The request to write a skill from these traces. Its key names them by digest, not by wording."""
-    solved = digest([{"id": trace.case_id, "input": trace.input, "output": trace.output} for trace in traces])
+    solved = [{"id": trace.case_id, "input": trace.input, "output": trace.output} for trace in traces]
+    asked = {"solved": digest(solved)}
+    if proposal is not None:
+        asked["proposal"] = digest(proposal.model_dump())
     return Request(
-        messages=(Message.of("system", INSTRUCTIONS), Message.of("user", _evidence(task, traces))),
-        key=RequestKey(role=AUTHOR_ROLE, task=task, input={"solved": solved}),
+        messages=(Message.of("system", INSTRUCTIONS), Message.of("user", _evidence(task, traces, proposal))),
+        key=RequestKey(role=AUTHOR_ROLE, task=task, input=asked),
         max_output_tokens=AUTHOR_TOKENS,
     )
 
 
 async def author(
-    task: str, traces: Sequence[Trace], teacher: Provider, *, name: str | None = None, prove: Prove | None = None
+    task: str,
+    traces: Sequence[Trace],
+    teacher: Provider,
+    *,
+    name: str | None = None,
+    proposal: Proposal | None = None,
+    prove: Prove | None = None,
 ) -> Draft:
-    """A draft from solved traces: at most two calls. ``name`` overrides the teacher's choice of a name.
+    """A draft from solved traces: at most two calls. ``name`` overrides the teacher's choice of a name; the contract of
+    a ``proposal`` must be kept.
 
     The draft is linted, every solved input and output must fit it, and ``prove`` (which may run it) must find nothing
     wrong; what is wrong goes back once, verbatim. Raises what the provider raises.
     """
-    request = author_request(task, traces)
+    request = author_request(task, traces, proposal)
     completion = await teacher.complete(request)
-    skill, problems = await _judged(task, completion.text, traces, name, prove)
+    skill, problems = await _judged(task, completion.text, traces, name, proposal, prove)
     answers: tuple[str, ...] = (completion.text,)
     usage, cost = completion.usage, completion.cost
     if problems:
@@ -84,22 +95,29 @@ async def author(
         )
         repair = request.model_copy(update={"messages": request.messages + turns, "key": key})
         completion = await teacher.complete(repair)
-        skill, problems = await _judged(task, completion.text, traces, name, prove)
+        skill, problems = await _judged(task, completion.text, traces, name, proposal, prove)
         answers = (*answers, completion.text)
         usage, cost = usage + completion.usage, cost + completion.cost
     return Draft(skill, problems, answers, completion.model, usage, cost)
 
 
 async def _judged(
-    task: str, text: str, traces: Sequence[Trace], name: str | None, prove: Prove | None
+    task: str,
+    text: str,
+    traces: Sequence[Trace],
+    name: str | None,
+    proposal: Proposal | None,
+    prove: Prove | None,
 ) -> tuple[Skill | None, tuple[str, ...]]:
-    skill, problems = read_draft(task, text, traces, name)
+    skill, problems = read_draft(task, text, traces, name, proposal)
     if skill is not None and not problems and prove is not None:
         problems = await prove(skill)
     return skill, problems
 
 
-def read_draft(task: str, text: str, traces: Sequence[Trace], name: str | None) -> tuple[Skill | None, tuple[str, ...]]:
+def read_draft(
+    task: str, text: str, traces: Sequence[Trace], name: str | None, proposal: Proposal | None = None
+) -> tuple[Skill | None, tuple[str, ...]]:
     """The skill in a teacher's answer, through the same strict reading as any file, and all that is wrong with it."""
     body = find_json(text)
     if body is None:
@@ -108,15 +126,15 @@ def read_draft(task: str, text: str, traces: Sequence[Trace], name: str | None) 
     chosen, problems = _examples(body.get("examples"), traces)
     if problems:
         return None, problems
-    body["examples"] = chosen
+    unsettled = contract_problems(body, proposal) if proposal is not None else ()
+    body["examples"] = chosen if not unsettled else {"items": []}  # of a wrong contract each would be one problem more
     try:
         skill = parse_skill(body, path="the drafted skill")
     except SkillFileError as exc:
-        return None, tuple(
-            f"{item.field}: {item.message}" if item.field else item.message
-            for item in exc.problems
-            if item.level == "error"
-        )
+        wrong = [item for item in exc.problems if item.level == "error"]
+        return None, (*unsettled, *(f"{item.field}: {item.message}" if item.field else item.message for item in wrong))
+    if unsettled:
+        return skill, unsettled
     bound = [number for number, check in enumerate(skill.checks) if check.type.removeprefix("not-") == "custom"]
     if bound:
         return skill, tuple(f"checks[{number}]: custom needs code that a draft cannot bring" for number in bound)
@@ -140,7 +158,7 @@ def _examples(spec: Any, traces: Sequence[Trace]) -> tuple[dict[str, Any], tuple
     return {"items": items, **{key: value for key, value in spec.items() if key != "ids"}}, ()
 
 
-def _evidence(task: str, traces: Sequence[Trace]) -> str:
+def _evidence(task: str, traces: Sequence[Trace], proposal: Proposal | None) -> str:
     shown: list[str] = []
     used = 0
     rest: list[str] = []
@@ -152,4 +170,6 @@ def _evidence(task: str, traces: Sequence[Trace]) -> str:
         used += len(line)
         shown.append(line)
     more = f"\nalso solved, not shown: {json.dumps(rest)}" if rest else ""
-    return f"TASK\n{task}\n\nBEGIN SOLVED INPUTS\n" + "\n".join(shown) + f"\nEND SOLVED INPUTS{more}"
+    settled, own = ("", "") if proposal is None else proposed(proposal)
+    listed = "\n".join(shown)
+    return f"TASK\n{task}\n\n{settled}BEGIN SOLVED INPUTS\n{listed}\nEND SOLVED INPUTS{more}{own}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ class Executor(Protocol):
     async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A run, and the provider's error that ended it, ``None`` where the model answered."""
+
+    run: Run
+    error: ProviderError | None = None
+
+
 @dataclass(frozen=True)
 class PromptExecutor:
     """A model behind a provider. A provider's failure becomes a run with status ``error``, never an exception; only a
@@ -72,13 +81,31 @@ class PromptExecutor:
         """Raises ``InvalidInput`` when the input does not fit the contract and ``UsageError`` for a custom check that
         nobody bound; everything later is in the ``Run``.
         """
+        tried = await self.tried(skill, given)
+        if isinstance(tried.error, Halt):
+            raise tried.error
+        return tried.run
+
+    async def tried(self, skill: Skill, given: Mapping[str, Any]) -> Tried:
+        """The same with the provider's error beside the run, a ``Halt`` too: whoever has another model goes on."""
         values = complete_input(skill, given)
         require_bound(skill.checks, self.custom_checks)
         request = student_request(skill, values, given, role=self.role, exclude_same=self.exclude_same)
         work = _Execution(skill, values, self)
         if estimate_tokens(request) > skill.limits.input_tokens:
-            return work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens")
-        return await work.run(request)
+            return Tried(work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens"))
+        run = await work.run(request)
+        return Tried(run, work.error)
+
+    def list_usd(self, completion: Completion) -> float | None:
+        """US dollars of the answer at the list price, as if there were no prompt cache. ``None`` is unknown, as where a
+        recording tells what was paid and not at which price.
+        """
+        usage, paid = completion.usage, completion.cost.usd
+        priced = self.provider.price(usage).usd
+        if paid is None or priced is None or not math.isclose(priced, paid, rel_tol=1e-6):
+            return None
+        return self.provider.price(usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})).usd
 
 
 @dataclass
@@ -93,19 +120,19 @@ class _Execution:
     checks: tuple[CheckResult, ...] = ()
     problems: tuple[str, ...] = ()
     refused: bool = False
+    error: ProviderError | None = None
 
     async def run(self, request: Request) -> Run:
         try:
             await self._attempt("student", request)
             if self.problems and not self.refused:
                 await self._repair(repair_request(request, self.attempts[-1].text, self.problems))
-        except Halt:
-            raise
         except ContextOverflow as exc:
             return self.result("escalated", str(exc))
         except InputRefused as exc:
             return self.result("failed", str(exc))
         except ProviderError as exc:
+            self.error = exc
             return self.result("error", f"{exc} ({exc.hint})" if exc.hint else str(exc))
         if self.problems:
             return self.result("failed", "; ".join(self.problems))
@@ -140,6 +167,7 @@ class _Execution:
                 model=completion.model,
                 usage=completion.usage,
                 cost=completion.cost,
+                list_usd=self.executor.list_usd(completion),
                 latency_s=completion.latency_s,
                 calls=completion.calls,
             )

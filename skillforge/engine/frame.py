@@ -65,15 +65,12 @@ def complete_input(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_request(skill: Skill, values: Mapping[str, Any], *, role: str, exclude_same: bool = False) -> Request:
     """The request that runs ``skill`` on a completed input: system, example turns, user."""
-    frame = TEXT_FRAME if skill.output == "text" else JSON_FRAME
-    messages = [Message.of("system", f"{skill.instructions.strip()}\n{frame}")]
+    messages = [system_message(skill)]
     same_for_all = skill.examples.select != "nearest" and not exclude_same
-    template = compiled(skill).template
     for example in chosen_examples(skill, values, exclude_same=exclude_same):
-        messages.append(Message.of("user", template.render(complete_input(skill, example.input)).strip()))
-        messages.append(Message.of("assistant", output_text(skill, example.output)))
+        messages.extend(example_turns(skill, example))
     fixed = len(messages) if same_for_all else 1
-    messages.append(Message.of("user", template.render(values).strip()))
+    messages.append(Message.of("user", compiled(skill).template.render(values).strip()))
     return Request(
         messages=tuple(messages),
         key=RequestKey(role=role, task=skill.task_sentence, input=dict(values)),
@@ -81,6 +78,18 @@ def build_request(skill: Skill, values: Mapping[str, Any], *, role: str, exclude
         max_output_tokens=skill.limits.output_tokens,
         fixed=fixed,
     )
+
+
+def system_message(skill: Skill) -> Message:
+    """The instructions and the frame; the same for every input."""
+    frame = TEXT_FRAME if skill.output == "text" else JSON_FRAME
+    return Message.of("system", f"{skill.instructions.strip()}\n{frame}")
+
+
+def example_turns(skill: Skill, example: Example) -> tuple[Message, Message]:
+    """One example as the user asks and the assistant answers."""
+    asked = compiled(skill).template.render(complete_input(skill, example.input)).strip()
+    return Message.of("user", asked), Message.of("assistant", output_text(skill, example.output))
 
 
 def student_request(

@@ -12,10 +12,11 @@ from skillforge.engine.compiled import compiled
 from skillforge.engine.execute import Executor
 from skillforge.engine.frame import HARNESS, bare_skill
 from skillforge.engine.nomodel import NoModelExecutor, label_fields
+from skillforge.engine.recorded import TODAY, RecordedExecutor
 from skillforge.errors import UsageError
 from skillforge.skill import Skill
 
-ArmKind = Literal["teacher", "bare", "no-model", "skill"]
+ArmKind = Literal["teacher", "today", "bare", "no-model", "skill"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,15 @@ class Arm:
     def student(self) -> str:
         return self.executor.student
 
+    @property
+    def is_today(self) -> bool:
+        """Whether it holds what a program was answered before there was a skill; a teacher may be that too."""
+        return isinstance(self.executor, RecordedExecutor)
+
+    def covers(self, case: Case) -> bool:
+        """Whether this arm can answer the case at all: recorded answers are what they are."""
+        return not isinstance(self.executor, RecordedExecutor) or self.executor.covers(case)
+
     def sample_key(self, case: Case) -> str:
         """Content address of what this arm asks about this case: whatever could change the answer, nothing else."""
         return digest(
@@ -44,10 +54,17 @@ class Arm:
         )
 
 
-def build_arms(skill: Skill, decision: Decision, teacher: Executor, students: list[Executor]) -> list[Arm]:
-    """Teacher first, then no-model (for label outputs), then bare and skill for every student."""
+def build_arms(
+    skill: Skill, decision: Decision, teacher: Executor, students: list[Executor], today: Executor | None = None
+) -> list[Arm]:
+    """Teacher first, then what is used today, then no-model (for label outputs), then bare and skill for every student.
+
+    Where the teacher's answers are those of ``today``, leave ``today`` out: they are one arm.
+    """
     bare = bare_skill(skill)
     arms = [Arm("teacher", "teacher", bare, teacher)]
+    if today is not None:
+        arms.append(Arm(TODAY, "today", bare, today))  # judged by the contract alone: it never saw the skill's checks
     if _votable(skill, decision):
         arms.append(Arm("no-model", "no-model", skill, NoModelExecutor()))
     for student in students:

@@ -22,7 +22,8 @@ async def evaluate(
     journal: SampleJournal,
     on_sample: OnSample = lambda arm, sample, reused: None,
 ) -> Table:
-    """Samples of every arm on every case. What the journal knows is reused; the rest is asked for and reported at once.
+    """Samples of every arm on every case it covers. What the journal knows is reused; the rest is asked for and is
+    reported at once.
 
     Students that share a model take turns, so that the arms of an interrupted eval have come equally far.
     """
@@ -33,11 +34,12 @@ async def evaluate(
     async def one_arm(arm: Arm) -> None:
         executor = arm.executor
         limiter = limiters.setdefault(executor.student, anyio.CapacityLimiter(max(1, executor.concurrency)))
-        await _run_arm(arm, cases, journal, on_sample, table[arm.name], limiter, stop)
+        covered = [case for case in cases if arm.covers(case)]
+        await _run_arm(arm, covered, journal, on_sample, table[arm.name], limiter, stop)
 
     await for_each(arms, one_arm, concurrency=len(arms), stop=stop)
     # in the order of the cases, not of their arrival: a resumed eval must add up the same figures in the same order
-    return {name: {case.id: found[case.id] for case in cases} for name, found in table.items()}
+    return {name: {case.id: found[case.id] for case in cases if case.id in found} for name, found in table.items()}
 
 
 async def _run_arm(

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from pydantic import Field
+
 from skillforge.case import Case, Decision
 from skillforge.engine.frame import HARNESS
 from skillforge.evals.arms import Arm, ArmKind
@@ -23,6 +25,7 @@ from skillforge.evals.statistics import (
     tango_interval,
     wilson,
 )
+from skillforge.evals.versus_today import VersusToday, list_prices, real_prices, repaid_after, versus_today
 from skillforge.messages import Value
 from skillforge.sample import Sample
 
@@ -63,7 +66,8 @@ class ArmReport(Value):
 
     ``error_reasons`` are the commonest of them, each with how often it was given.
 
-    ``usd_per_1000`` is dollars per 1,000 runs (``None`` unknown), latencies are seconds, tokens are means per run.
+    ``usd_per_1000`` is dollars per 1,000 runs as paid, with their cache hits; ``list_usd_per_1000`` the same tokens at
+    the list price without a cache (``None`` unknown). Latencies are seconds, tokens are means per run.
     """
 
     name: str
@@ -79,19 +83,26 @@ class ArmReport(Value):
     checks_passed: float | None
     repaired: int
     usd_per_1000: float | None
+    list_usd_per_1000: float | None = None
     cost_estimated: bool
     input_tokens: float | None
     output_tokens: float | None
     p50_s: float | None
     p95_s: float | None
     versus_teacher: Comparison | None = None
+    versus_today: VersusToday | None = None
 
 
 class EvalReport(Value):
     """The measured result of one eval: the rule, the teacher, the arms.
 
-    ``cost_usd`` is what all its samples cost whenever they were measured, a recorded teacher's estimate included;
-    ``spent_usd`` is what this command paid. ``None`` is unknown. ``reused`` samples were not paid for again.
+    ``cost_usd`` is what all its samples cost whenever they were measured, a recorded teacher's estimate included,
+    today's answers not (the program bought them); ``spent_usd`` is what this command paid. ``None`` is unknown.
+    ``reused`` samples were not paid for again.
+
+    ``today`` is the name of the arm with the program's own answers, the teacher's where they are the teacher's.
+    Where there is one, ``made_usd`` is what creating and measuring the skill took so far, and ``repaid_after`` says
+    after how many calls an arm has saved that; arms of which it is unknown, or that save nothing, are left out.
     """
 
     skill: str
@@ -111,6 +122,9 @@ class EvalReport(Value):
     cost_usd: float | None
     spent_usd: float | None
     seconds: float
+    today: str | None = None
+    made_usd: float | None = None
+    repaid_after: dict[str, int] = Field(default_factory=dict)
 
     def arm(self, name: str) -> ArmReport:
         """The arm of that name, the teacher included. Raises ``KeyError``."""
@@ -142,6 +156,7 @@ def arm_reports(
     reference, expected = references(cases, table[arms[0].name])
     scores = {arm.name: _scores(table[arm.name], expected, decision.metric) for arm in arms}
     reports = [_arm(arm, table[arm.name], scores[arm.name], expected, decision) for arm in arms]
+    reports = _with_today(arms, table, reports, scores if reference == "labels" else None)
     teacher = reports[0]
     compared = [
         report.model_copy(
@@ -152,6 +167,32 @@ def arm_reports(
     if reference == "teacher":
         compared = [_agreement_only(report) for report in compared]
     return reference, [teacher, *compared]
+
+
+def _with_today(
+    arms: Sequence[Arm],
+    table: Table,
+    reports: Sequence[ArmReport],
+    scores: Mapping[str, Mapping[str, float]] | None,
+) -> list[ArmReport]:
+    """Every other arm compared with the program's own answers, where there are any."""
+    today = next((arm for arm in arms if arm.is_today), None)
+    if today is None:
+        return list(reports)
+    before = real_prices(table[today.name]), list_prices(table[today.name])
+    compared = []
+    for arm, report in zip(arms, reports, strict=True):
+        now = real_prices(table[arm.name]), list_prices(table[arm.name])
+        pair = None if scores is None else (scores[arm.name], scores[today.name])
+        versus = None if arm is today else versus_today((now[0], before[0]), (now[1], before[1]), pair)
+        compared.append(report.model_copy(update={"versus_today": versus}))
+    return compared
+
+
+def repayments(reports: Iterable[ArmReport], made_usd: float | None) -> dict[str, int]:
+    """After how many calls each skill arm has saved what making the skill took; only arms of which that is known."""
+    found = {report.name: repaid_after(made_usd, report.versus_today) for report in reports if report.kind == "skill"}
+    return {name: calls for name, calls in found.items() if calls is not None}
 
 
 def _scores(samples: Mapping[str, Sample], expected: Mapping[str, Any], metric: str) -> dict[str, float]:
@@ -175,6 +216,7 @@ def _arm(
     checked = [check.passed for run in answered for check in run.checks]
     latencies = [run.latency_s for run in answered if run.latency_s is not None]
     dollars = _mean([run.cost.usd for run in answered])
+    listed = _mean([run.list_usd for run in answered])
     return ArmReport(
         name=arm.name,
         kind=arm.kind,
@@ -189,6 +231,7 @@ def _arm(
         checks_passed=sum(checked) / len(checked) if checked else None,
         repaired=sum(run.repaired for run in answered),
         usd_per_1000=None if dollars is None else dollars * 1000,
+        list_usd_per_1000=None if listed is None else listed * 1000,
         cost_estimated=any(run.cost.estimated for run in answered),
         input_tokens=_mean([run.usage.input_tokens for run in answered]),
         output_tokens=_mean([run.usage.output_tokens for run in answered]),

@@ -22,6 +22,7 @@ from skillforge.engine.prove import prove
 from skillforge.engine.retold import trace_calls
 from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
+from skillforge.forge.from_log import Recorded
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
@@ -41,6 +42,8 @@ class Created(Value):
     """What ``create`` made: the stored draft, its file, and what it took. ``skill`` itself is not serialised.
 
     ``cost`` is what all the teacher's answers cost, ``spent_usd`` what this command paid of it (``None``: unknown).
+    ``from_log`` names the group whose recorded answers stood for the teacher's: they cost nothing again; ``unsolved``
+    ones were left out, by reason in ``left_out``, and ``labelled`` ones hold a person's answer.
     """
 
     name: str
@@ -60,17 +63,23 @@ class Created(Value):
     teacher: str
     cost: Cost
     spent_usd: float | None
+    from_log: str = ""
+    labelled: int = 0
+    left_out: dict[str, int] = Field(default_factory=dict)
     skill: Skill = Field(exclude=True, repr=False)
 
 
 @dataclass(frozen=True)
 class CreatePlan:
-    """The caller's wishes. ``folder`` is where ``<name>/skill.yaml`` is written."""
+    """The caller's wishes. ``folder`` is where ``<name>/skill.yaml`` is written. ``recorded`` answers stand for cases
+    that the teacher would solve.
+    """
 
     task: str
     cases: tuple[Case, ...]
     teacher: str
     folder: Path
+    recorded: Recorded | None = None
     name: str | None = None
     suite: str | None = None
     terms: Terms = NO_TERMS
@@ -91,6 +100,53 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         work.say(f"the suite {plan.suite} does not exist yet: write it before you measure")
     session = Session(work, plan.terms)
     teacher = session.provider(plan.teacher)
+    given = await _given(work, plan, session, on_progress)
+    good = given.good
+    runs: list[Run] = []
+
+    async def prove_draft(skill: Skill) -> tuple[str, ...]:
+        if plan.recorded is not None and (narrow := plan.recorded.refused_by(skill)):
+            return narrow
+        on_progress("prove", 0, min(PROVE, len(good)))
+        runs[:] = await prove(skill, good, teacher, count=PROVE)
+        if failed := [run for run in runs if run.status == "error"]:
+            raise ProviderError(
+                f"the draft could not be run on its own inputs: {failed[0].reason}", hint=_when_again(work, "the rest")
+            )
+        return tuple(f"run on its own input {run.input}: {run.reason}" for run in runs if run.status != "ok")
+
+    on_progress("author", 0, 1)
+    proposal = plan.recorded.proposal if plan.recorded is not None else None
+    draft = await author(plan.task, good, teacher, name=plan.name, proposal=proposal, prove=prove_draft)
+    if draft.skill is None or draft.problems:
+        session.finish()  # the next try is to bring another draft
+        raise _refused(work, plan, draft)
+    saved, skill, path = _store(work, plan, draft)
+    for run in runs:
+        work.runs.add(run.model_copy(update={"version": saved.version}), source="create")
+    session.finish()
+    return _created(plan, saved, skill, path, given, draft, runs, session.spent_usd)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What there is to author from: the ``good`` traces, what they cost the teacher, how many others there were."""
+
+    good: list[Trace]
+    costs: list[Cost]
+    unsolved: int
+    reused: int
+
+
+async def _given(
+    work: Workspace, plan: CreatePlan, session: Session, on_progress: Callable[[str, int, int], None]
+) -> _Given:
+    """As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
+    example never carries a secret into a file.
+    """
+    if plan.recorded is not None:  # answered already, by the program's own model: nothing is asked, nothing is paid
+        good = [_redacted(work, trace) for trace in plan.recorded.traces]
+        return _Given(good, [], sum(plan.recorded.left_out.values()), 0)
     done = 0
 
     def solved_one(trace: Trace) -> None:
@@ -101,38 +157,17 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         on_progress("solve", done, len(plan.cases))
 
     journal = _Counted(work, session, plan.teacher)
-    traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
-    # As the journal keeps them: a resumed create sees redacted traces, a fresh one must author from the same, and an
-    # example never carries a secret into a file.
+    traces = await solve(plan.task, plan.cases, session.provider(plan.teacher), journal, solved_one)
     good = [_redacted(work, trace) for trace in _usable(work, traces)]
-    runs: list[Run] = []
-
-    async def prove_draft(skill: Skill) -> tuple[str, ...]:
-        on_progress("prove", 0, min(PROVE, len(good)))
-        runs[:] = await prove(skill, good, teacher, count=PROVE)
-        if failed := [run for run in runs if run.status == "error"]:
-            raise ProviderError(
-                f"the draft could not be run on its own inputs: {failed[0].reason}", hint=_when_again(work, "the rest")
-            )
-        return tuple(f"run on its own input {run.input}: {run.reason}" for run in runs if run.status != "ok")
-
-    on_progress("author", 0, 1)
-    draft = await author(plan.task, good, teacher, name=plan.name, prove=prove_draft)
-    if draft.skill is None or draft.problems:
-        session.finish()  # the next try is to bring another draft
-        raise _refused(work, plan, draft)
-    saved, skill, path = _store(work, plan, draft)
-    for run in runs:
-        work.runs.add(run.model_copy(update={"version": saved.version}), source="create")
-    session.finish()
-    return _created(plan, saved, skill, path, traces, good, draft, runs, journal.reused, session.spent_usd)
+    paid = {json.dumps(trace.input, sort_keys=True): trace.cost for trace in good}  # equal inputs are asked once
+    return _Given(good, [*paid.values()], len(traces) - len(good), journal.reused)
 
 
 def require_plan(plan: CreatePlan) -> None:
     """Raise ``UsageError`` for a plan that cannot become a skill."""
     if not plan.task.strip():
         raise UsageError("the task is empty", hint='say what to do: skillforge create "Route one ticket to …"')
-    if not plan.cases:
+    if not plan.cases and plan.recorded is None:
         raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
     if plan.name is not None:
         check_name(plan.name)
@@ -228,7 +263,8 @@ def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
         "teacher": plan.teacher,
         "model": draft.model,
         "harness": HARNESS,
-        "inputs": len(plan.cases),
+        "inputs": len(plan.cases) if plan.recorded is None else len(plan.recorded.traces),
+        **({} if plan.recorded is None else {"from_log": plan.recorded.group}),
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
     }
@@ -245,7 +281,9 @@ def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
         "teacher": plan.teacher,
         "problems": list(draft.problems),
         "answers": list(draft.answers),
-        "inputs": [case.id for case in plan.cases],
+        "inputs": [case.id for case in plan.cases]
+        if plan.recorded is None
+        else [trace.case_id for trace in plan.recorded.traces],
     }
     target.write_text(json.dumps(work.redactor.value(body), ensure_ascii=False, indent=2) + "\n", "utf-8")
     listed = work.redactor.text("\n".join(f"  {problem}" for problem in draft.problems))  # they quote answers
@@ -261,25 +299,22 @@ def _created(
     saved: SavedVersion,
     skill: Skill,
     path: Path,
-    traces: Sequence[Trace],
-    good: Sequence[Trace],
+    given: _Given,
     draft: Draft,
     runs: Sequence[Run],
-    reused: int,
     spent_usd: float | None,
 ) -> Created:
-    outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in good}
-    solved = {json.dumps(trace.input, sort_keys=True): trace.cost for trace in good}  # equal inputs are asked once
-    costs = [*solved.values(), draft.cost, *(run.cost for run in runs)]
+    outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in given.good}
+    recorded = plan.recorded
     return Created(
         name=skill.name,
         version=saved.version,
         digest=saved.digest,
         path=str(path),
         new=saved.created,
-        solved=len(good),
-        unsolved=len(traces) - len(good),
-        reused=reused,
+        solved=len(given.good),
+        unsolved=given.unsolved,
+        reused=given.reused,
         repaired=len(draft.answers) > 1,
         proved=len(runs),
         proved_ok=sum(run.ok for run in runs),
@@ -287,7 +322,10 @@ def _created(
         examples=len(skill.examples.items),
         checks=len(skill.checks),
         teacher=plan.teacher,
-        cost=reduce(add, costs),
+        cost=reduce(add, [*given.costs, draft.cost, *(run.cost for run in runs)]),
         spent_usd=spent_usd,
+        from_log=recorded.group if recorded is not None else "",
+        labelled=recorded.labelled if recorded is not None else 0,
+        left_out=dict(recorded.left_out) if recorded is not None else {},
         skill=skill,
     )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Literal
 
-from skillforge.config import database_path, find_root
+from skillforge.config import LOCK_FILE, database_path, find_root
 from skillforge.errors import SkillforgeError
 from skillforge.forge.workspace import Workspace
 from skillforge.keys import find_key
+from skillforge.lockfile import read_lock
 from skillforge.messages import Message, Request, RequestKey, Usage, Value
 from skillforge.providers.budget import Budget
 from skillforge.providers.network import PUBLIC
 from skillforge.providers.remote import Remote
+from skillforge.providers.retirement import retirement
 from skillforge.version import __version__
 
 DISTRIBUTION = "skillforge-distiller"
@@ -25,7 +28,7 @@ _ASKED = "Answer with the one word: yes"
 _CALL_TOKENS = 16
 _CALL_SECONDS = 60.0
 
-State = Literal["ok", "absent", "wrong"]  # absent: not needed by everybody
+State = Literal["ok", "absent", "warning", "wrong"]  # absent: not needed by everybody; warning: wrong some day soon
 
 
 class Finding(Value):
@@ -39,7 +42,9 @@ class Finding(Value):
 
 
 class Diagnosis(Value):
-    """Everything ``doctor`` looked at. ``ok`` unless something is wrong; what is merely absent may not be needed."""
+    """Everything ``doctor`` looked at. ``ok`` unless something is wrong; what is merely absent may not be needed, and a
+    warning is still right today.
+    """
 
     findings: tuple[Finding, ...]
 
@@ -50,7 +55,7 @@ class Diagnosis(Value):
 
 async def diagnose(work: Workspace, calls: Sequence[str]) -> Diagnosis:
     """Look at everything; ``calls`` names models that get one short real call each (a few tokens)."""
-    findings = [*_packages(), *_repository(work), *_keys(work), *_models(work)]
+    findings = [*_packages(), *_repository(work), *_keys(work), *_models(work), *_aliases(work)]
     findings += [await _call(work, model) for model in dict.fromkeys(calls)]
     return Diagnosis(findings=tuple(findings))
 
@@ -137,6 +142,34 @@ def _models(work: Workspace) -> Iterator[Finding]:
             yield Finding(area="model", name=f"{role} {model}", state="absent", detail="price unknown", mend=mend)
         else:
             yield Finding(area="model", name=f"{role} {model}", state="ok", detail=f"price: {price.basis}")
+
+
+def _aliases(work: Workspace) -> Iterator[Finding]:
+    """The models that deployments use: do their names resolve, and are they about to be taken off the market."""
+    try:
+        lock = read_lock(work.root)
+    except SkillforgeError as exc:
+        yield Finding(area="alias", name=LOCK_FILE, state="wrong", detail=str(exc), mend=exc.hint)
+        return
+    for name, entry in sorted(lock.skills.items()):
+        for alias, move in entry.aliases.items():
+            promote = f"skillforge promote {name}@{move.version} --student MODEL --as {alias}"
+            for role, model in (("student", move.student), ("fallback", move.fallback)):
+                if model:
+                    yield _deployed(work, f"{name}@{alias} {role} {model}", model, promote)
+
+
+def _deployed(work: Workspace, name: str, model: str, promote: str) -> Finding:
+    try:
+        work.provider(model)
+        ends = retirement(work.network.address(model)) if work.network.knows(model.partition(":")[0]) else None
+    except SkillforgeError as exc:
+        return Finding(area="alias", name=name, state="wrong", detail=str(exc), mend=exc.hint)
+    if ends is None:
+        return Finding(area="alias", name=name, state="ok", detail="no end is announced")
+    today = datetime.now(UTC).date()
+    state: State = "wrong" if ends.day is not None and ends.day <= today else "warning"
+    return Finding(area="alias", name=name, state=state, detail=f"the model {ends.told(today)}", mend=promote)
 
 
 async def _call(work: Workspace, model: str) -> Finding:

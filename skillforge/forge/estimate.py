@@ -93,12 +93,17 @@ def _question(skill: Skill, role: str, case: Case) -> tuple[Request, int | None]
 
 
 def estimate_create(work: Workspace, plan: CreatePlan) -> Estimate:
-    """The calls of a create: solving what is not solved yet, writing the draft, proving it. Needs no key.
+    """The calls of a create: solving what is not solved yet, writing the draft, proving it. Needs no key. Recorded
+    answers are solved.
 
     Solved inputs are counted; a draft that an interruption left behind is not, so this may be too much by a few calls.
     """
     require_plan(plan)
     teacher = work.provider(plan.teacher)
+    if plan.recorded is not None:
+        solved = [Case(id=trace.case_id, input=trace.input, expected=trace.output) for trace in plan.recorded.traces]
+        shown = len(plan.recorded.proposal.model_dump_json())
+        return Estimate(expenses=(_author(teacher, solved, shown), _prove(teacher, solved)))
     keys = {case.id: trace_key(teacher, plan.task, case.input) for case in plan.cases}
     known = work.traces.known(keys.values()) if work.has_database else {}
     unique = {keys[case.id]: case for case in plan.cases}  # equal inputs are asked once
@@ -113,10 +118,12 @@ def estimate_create(work: Workspace, plan: CreatePlan) -> Estimate:
     )
 
 
-def _author(teacher: Provider, cases: Sequence[Case]) -> Expense:
-    """One draft and, at most, its repair, which is sent everything again."""
+def _author(teacher: Provider, cases: Sequence[Case], proposal: int = 0) -> Expense:
+    """One draft and, at most, its repair, which is sent everything again; ``proposal`` is how many characters one is
+    long.
+    """
     solved = min(SHOWN_CHARS, sum(len(compact(case.input)) + 4 * (_label_tokens(case) or 0) for case in cases))
-    sent = (len(INSTRUCTIONS) + solved) // CHARACTERS_PER_TOKEN
+    sent = (len(INSTRUCTIONS) + solved + proposal) // CHARACTERS_PER_TOKEN
     once = Usage(input_tokens=sent, output_tokens=DRAFT_TOKENS)
     whole = Usage(input_tokens=4 * sent + AUTHOR_TOKENS, output_tokens=AUTHOR_TOKENS)
     return _line("write the skill", teacher, 0, 1, [once], [whole, whole])

@@ -12,14 +12,17 @@ from skillforge.case import Case, Suite
 from skillforge.config import store_io
 from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.frame import HARNESS, complete_input
+from skillforge.engine.recorded import RecordedExecutor
 from skillforge.engine.retold import sample_calls
 from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import NotFound, UsageError
 from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.evaluate import OnSample, Table, evaluate
 from skillforge.evals.fit import require_fit
-from skillforge.evals.report import ArmReport, EvalReport, arm_reports
+from skillforge.evals.report import ArmReport, EvalReport, arm_reports, repayments
 from skillforge.evals.sampling import choose_split, stratified
+from skillforge.forge.evidence_files import keep_evidence
+from skillforge.forge.made import made_usd
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.replay import Replay
@@ -28,6 +31,7 @@ from skillforge.skill import Skill
 from skillforge.store.evidence import Measured
 from skillforge.store.registry import SkillVersion
 from skillforge.suitefile import read_suite
+from skillforge.today import read_today
 
 RECORDED = "recorded"
 EVALS_FOLDER = "evals"
@@ -95,9 +99,14 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
         if plan.limit < 1:
             raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
-    teacher = executor(teacher_model(suite, plan.teacher), role=SOLVE_ROLE)
+    today = today_executor(suite)
+    teacher = teacher_executor(suite, plan.teacher, executor)
+    if isinstance(teacher, RecordedExecutor):  # the teacher's answers are today's: one arm, not two
+        today, cases = None, _answered(work, teacher, cases)
+    elif today is not None and (missing := sum(not today.covers(case) for case in cases)):
+        work.say(f"today has no answer to {missing} of {len(cases)} cases: it is compared on the others")
     students: list[Executor] = [executor(name) for name in dict.fromkeys(plan.students)]
-    return Prepared(suite, split, cases, build_arms(version.skill, suite.decision, teacher, students))
+    return Prepared(suite, split, cases, build_arms(version.skill, suite.decision, teacher, students, today))
 
 
 def _record(work: Workspace, session: Session, ready: Prepared, table: Table) -> None:
@@ -107,7 +116,7 @@ def _record(work: Workspace, session: Session, ready: Prepared, table: Table) ->
         if isinstance(arm.executor, PromptExecutor):
             role = arm.executor.role
             for case in ready.cases:
-                sample = table[arm.name][case.id]
+                sample = table[arm.name][case.id]  # a model covers every case
                 calls = sample_calls(arm.skill, case.input, sample.run, role)
                 session.record(arm.executor.student, calls)
                 lost += not calls and bool(sample.run.attempts) and sample.status == "ok"
@@ -126,6 +135,28 @@ def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Sui
     if not found.is_file():
         raise NotFound(f"{version.name} has no suite: {found} does not exist", hint="name one with --suite FILE")
     return read_suite(found)
+
+
+def today_executor(suite: Suite) -> RecordedExecutor | None:
+    """What the program that the suite was made from was answered, where that was recorded."""
+    return None if suite.today is None else RecordedExecutor.of(suite.cases, read_today(suite.today))
+
+
+def teacher_executor(suite: Suite, teacher: str, executor: Executors) -> Executor:
+    """The teacher of an eval. ``recorded`` is the suite's recording, else what its program was answered."""
+    if teacher == RECORDED and not suite.recorded and (today := today_executor(suite)) is not None:
+        return today
+    return executor(teacher_model(suite, teacher), role=SOLVE_ROLE)
+
+
+def _answered(work: Workspace, teacher: RecordedExecutor, cases: list[Case]) -> list[Case]:
+    """The cases a recorded teacher has an answer to: students are not paid for what nobody can compare them on."""
+    known = [case for case in cases if teacher.covers(case)]
+    if not known:
+        raise UsageError("no case has a recorded answer", hint="name a live teacher with --teacher")
+    if len(known) < len(cases):
+        work.say(f"{len(cases) - len(known)} cases are left out: they have no recorded answer")
+    return known
 
 
 def teacher_model(suite: Suite, teacher: str) -> str:
@@ -204,7 +235,10 @@ def _report(
     suite, cases = ready.suite, ready.cases
     reference, reports = arm_reports(ready.arms, *_comparable(work, ready, table), suite.decision)
     reports = [_without_secrets(work, report) for report in reports]
-    dollars = [sample.run.cost.usd for samples in table.values() for sample in samples.values()]
+    asked = [arm.name for arm in ready.arms if not arm.is_today]
+    dollars = [sample.run.cost.usd for name in asked for sample in table[name].values()]
+    today = next((arm.name for arm in ready.arms if arm.is_today), None)
+    made = None if today is None else made_usd(work, version.name)
     known = [value for value in dollars if value is not None]
     return EvalReport(
         skill=version.name,
@@ -223,6 +257,9 @@ def _report(
         cost_usd=sum(known) if len(known) == len(dollars) else None,
         spent_usd=spent_usd,
         seconds=seconds,
+        today=today,
+        made_usd=made,
+        repaid_after=repayments(reports, made),
     )
 
 
@@ -286,6 +323,7 @@ def _keep(
         latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
         if latest is None or not latest.same_as(measured):
             work.evidence.add(measured)
+    keep_evidence(work.root, version.name, work.evidence, work.redactor, work.say)
 
 
 def _decisive(report: EvalReport, table: Table) -> dict[str, dict[str, str]]:

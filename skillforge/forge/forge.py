@@ -9,62 +9,75 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from skillforge.case import Case
+from skillforge.call import Call
+from skillforge.capture.context import Labels
 from skillforge.checks import CustomCheck
-from skillforge.errors import UsageError
+from skillforge.config import StoreIO
 from skillforge.evals.evaluate import OnSample
 from skillforge.evals.report import EvalReport
-from skillforge.evals.sampling import training_cases
-from skillforge.forge.create import Created, CreatePlan, create_skill
+from skillforge.forge.capturing import Capture
+from skillforge.forge.create import Created, create_skill
+from skillforge.forge.deployments import Deployments
 from skillforge.forge.doctor import Diagnosis, diagnose
 from skillforge.forge.estimate import Estimate, estimate_create, estimate_eval
 from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
 from skillforge.forge.lost import LostCase, lost_cases
+from skillforge.forge.planning import Cases, Source, create_plan
 from skillforge.forge.portal import Portal
-from skillforge.forge.runs import chosen_student, run_skill
+from skillforge.forge.repository import Repository
+from skillforge.forge.runs import Target, chosen_student, run_skill, target, with_labels
 from skillforge.forge.session import NO_TERMS, Terms
-from skillforge.forge.skills import SKILLS_FOLDER, resolve, save_file
+from skillforge.forge.skills import resolve, save_file
+from skillforge.forge.traffic import Traffic
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.base import Provider
 from skillforge.providers.probe import ModelProbe, probe
 from skillforge.run import Run
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SavedVersion, SkillVersion
-from skillforge.suitefile import as_cases, read_cases
 
 Result = TypeVar("Result")
+Client = TypeVar("Client")
 OnProgress = Callable[[str, int, int], None]
 
 
 class BoundSkill:
     """One skill version with its student: call it with the input fields, get a ``Run``.
 
-    Raises ``InvalidInput`` when the fields do not fit the contract, ``ProviderError`` when no answer came.
+    ``alias`` and ``fallback`` are those of a deployment; empty where a version was named. A later promotion reaches
+    those who ask for the skill again. The labels of ``skillforge.tagged`` become the run's tags. Raises
+    ``InvalidInput`` when the fields do not fit the contract, ``ProviderError`` when no answer came.
     """
 
-    def __init__(self, forge: Forge, version: SkillVersion, student: str) -> None:
+    def __init__(self, forge: Forge, target: Target) -> None:
         self._forge = forge
-        self.version = version
-        self.student = student
+        self._target = target
+        self.version = target.version
+        self.student = target.student
+        self.alias = target.alias
+        self.fallback = target.fallback
 
     def __call__(self, **fields: Any) -> Run:
-        return self._forge._call(lambda: self._run(fields))
+        tags = with_labels({})
+        return self._forge._call(lambda: self._run(fields, tags))
 
     async def acall(self, **fields: Any) -> Run:
-        return await self._forge._acall(lambda: self._run(fields))
+        tags = with_labels({})
+        return await self._forge._acall(lambda: self._run(fields, tags))
 
-    async def _run(self, fields: Mapping[str, Any]) -> Run:
-        return await run_skill(self._forge._work, self.version, self.student, fields, {}, NO_TERMS)
+    async def _run(self, fields: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
+        return await run_skill(self._forge._work, self._target, fields, tags, NO_TERMS)
 
     def __repr__(self) -> str:
-        return f"<skill {self.version.name}@{self.version.version} on {self.student}>"
+        return f"<skill {self._target} on {self.student}>"
 
 
 class Forge:
     """The repository around ``path`` (default: the current folder), its registry and its models.
 
     Every method has an async twin with the prefix ``a``; sync calls work inside a running event loop too. Use it as a
-    context manager, or call ``close``.
+    context manager, or call ``close``. ``traffic`` is what programs ask models for already, ``deployments`` are the
+    aliases, ``repository`` is what concerns all of its files.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
     ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing);
@@ -94,17 +107,24 @@ class Forge:
         # a program that never closes must still end with its database and its models closed
         atexit.register(_close, weakref.ref(self))
 
+        self._capture = Capture(self._work)
+        self.traffic = Traffic(self._portal, self._work, self.flush)
+        self.deployments = Deployments(self._portal, self._work)
+        self.repository = Repository(self._portal, self._work, self.flush)
+
     # skills
 
     def skill(self, ref: str, *, student: str | None = None) -> BoundSkill:
-        """The skill a reference names (``NAME``, ``NAME@3``, ``NAME@sha256:…``, a path), ready to be called."""
+        """The skill a reference names, ready to be called: ``NAME`` is the deployed one (``NAME@production``) with its
+        models; ``NAME@latest``, ``NAME@3``, ``NAME@sha256:…`` and a path need a student. Raises ``NotPromoted``.
+        """
         return self._call(lambda: self._skill(ref, student))
 
     async def askill(self, ref: str, *, student: str | None = None) -> BoundSkill:
         return await self._acall(lambda: self._skill(ref, student))
 
     async def _skill(self, ref: str, student: str | None) -> BoundSkill:
-        return BoundSkill(self, resolve(self._work, ref), chosen_student(self._work, student))
+        return BoundSkill(self, target(self._work, ref, student))
 
     def show(self, ref: str) -> SkillVersion:
         """The stored version a reference names; a changed file is saved as a draft first."""
@@ -162,8 +182,12 @@ class Forge:
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
     ) -> Run:
-        """Run a skill on one input and store the run. Raises as ``BoundSkill`` does."""
-        return self._call(lambda: self._run(ref, input, student, tags or {}, terms))
+        """Run a skill on one input and store the run. ``ref`` is as in ``skill``; raises as ``BoundSkill`` does.
+
+        ``tags`` go over the labels of ``skillforge.tagged``.
+        """
+        labelled = with_labels(tags or {})
+        return self._call(lambda: self._run(ref, input, student, labelled, terms))
 
     async def arun(
         self,
@@ -174,21 +198,23 @@ class Forge:
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
     ) -> Run:
-        return await self._acall(lambda: self._run(ref, input, student, tags or {}, terms))
+        labelled = with_labels(tags or {})
+        return await self._acall(lambda: self._run(ref, input, student, labelled, terms))
 
     async def _run(
         self, ref: str, given: Mapping[str, Any], student: str | None, tags: Mapping[str, str], terms: Terms
     ) -> Run:
-        version = resolve(self._work, ref)
-        return await run_skill(self._work, version, chosen_student(self._work, student), given, tags, terms)
+        return await run_skill(self._work, target(self._work, ref, student), given, tags, terms)
 
     # creating
 
     def create(
         self,
-        task: str,
+        task: str = "",
         *,
-        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
+        cases: Cases = (),
+        from_log: str = "",
+        logs: Iterable[str | Path] = (),
         teacher: str | None = None,
         name: str | None = None,
         folder: str | Path | None = None,
@@ -201,16 +227,20 @@ class Forge:
         ``cases``: a JSONL file, or cases, or plain inputs as ``{"input": {…}}``; where they carry splits, only those of
         ``train`` are used. ``folder`` defaults to ``skills/`` of the repository. ``terms`` may hold a budget and a
         recording. ``on_progress`` receives (stage, done, total).
+
+        ``from_log`` names a group of recorded calls instead (found in ``logs``, or by an earlier scan): their answers
+        to the train cases of its suite stand for the teacher's, and ``task`` may be left out.
         """
-        return self._call(
-            lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress), paid=True
-        )
+        source = Source(task, cases, from_log, logs, teacher, name, folder, suite)
+        return self._call(lambda: self._create(source, terms, on_progress), paid=True)
 
     async def acreate(
         self,
-        task: str,
+        task: str = "",
         *,
-        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
+        cases: Cases = (),
+        from_log: str = "",
+        logs: Iterable[str | Path] = (),
         teacher: str | None = None,
         name: str | None = None,
         folder: str | Path | None = None,
@@ -218,46 +248,41 @@ class Forge:
         terms: Terms = NO_TERMS,
         on_progress: OnProgress = lambda stage, done, total: None,
     ) -> Created:
-        return await self._acall(lambda: self._create(task, cases, teacher, name, folder, suite, terms, on_progress))
+        source = Source(task, cases, from_log, logs, teacher, name, folder, suite)
+        return await self._acall(lambda: self._create(source, terms, on_progress))
 
-    async def _create(
-        self,
-        task: str,
-        cases: Iterable[Case | Mapping[str, Any]] | str | Path,
-        teacher: str | None,
-        name: str | None,
-        folder: str | Path | None,
-        suite: str | None,
-        terms: Terms,
-        on_progress: OnProgress,
-    ) -> Created:
-        plan = CreatePlan(
-            task=task,
-            cases=_as_cases(cases),
-            teacher=self._teacher(teacher),
-            folder=Path(folder) if folder is not None else self.root / SKILLS_FOLDER,
-            name=name,
-            suite=suite,
-            terms=terms,
-        )
-        return await create_skill(self._work, plan, on_progress)
+    async def _create(self, source: Source, terms: Terms, on_progress: OnProgress) -> Created:
+        return await create_skill(self._work, create_plan(self._work, source, terms), on_progress)
 
     def estimate_create(
-        self, task: str, *, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None = None
+        self,
+        task: str = "",
+        *,
+        cases: Cases = (),
+        from_log: str = "",
+        logs: Iterable[str | Path] = (),
+        teacher: str | None = None,
+        suite: str | None = None,
     ) -> Estimate:
         """What ``create`` would ask and cost, without asking anything."""
-        return self._call(lambda: _now(lambda: self._estimate_create(task, cases, teacher)))
+        source = Source(task, cases, from_log, logs, teacher, suite=suite)
+        return self._call(lambda: self._estimate_create(source))
 
     async def aestimate_create(
-        self, task: str, *, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None = None
+        self,
+        task: str = "",
+        *,
+        cases: Cases = (),
+        from_log: str = "",
+        logs: Iterable[str | Path] = (),
+        teacher: str | None = None,
+        suite: str | None = None,
     ) -> Estimate:
-        return await self._acall(lambda: _now(lambda: self._estimate_create(task, cases, teacher)))
+        source = Source(task, cases, from_log, logs, teacher, suite=suite)
+        return await self._acall(lambda: self._estimate_create(source))
 
-    def _estimate_create(
-        self, task: str, cases: Iterable[Case | Mapping[str, Any]] | str | Path, teacher: str | None
-    ) -> Estimate:
-        folder = self.root / SKILLS_FOLDER
-        return estimate_create(self._work, CreatePlan(task, _as_cases(cases), self._teacher(teacher), folder))
+    async def _estimate_create(self, source: Source) -> Estimate:
+        return estimate_create(self._work, create_plan(self._work, source))
 
     # measuring
 
@@ -363,10 +388,41 @@ class Forge:
     async def adoctor(self, calls: Iterable[str] = ()) -> Diagnosis:
         return await self._acall(lambda: diagnose(self._work, (calls,) if isinstance(calls, str) else tuple(calls)))
 
+    # capture
+
+    def wrap(
+        self,
+        client: Client,
+        *,
+        tags: Mapping[str, str] | None = None,
+        store_io: StoreIO | None = None,
+        share: float = 1.0,
+        mask: Callable[[Call], Call | None] | None = None,
+        conversation: str = "",
+        subject: str = "",
+    ) -> Client:
+        """A client like ``client`` (of ``anthropic`` or ``openai``, sync or async) whose calls are recorded.
+
+        ``share`` of its calls is kept, whole conversations together; ``mask`` sees each before it is stored, ``None``
+        drops it; ``store_io`` is the repository's where not given. ``skillforge.tagged`` labels single calls. What
+        goes wrong never fails or delays a call: ``say`` is told once. Raises ``UsageError`` for no such client.
+        """
+        return self._capture.wrap(
+            client, Labels(conversation, subject, tags or {}), store_io=store_io, share=share, mask=mask
+        )
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until what wrapped clients asked so far is stored; ``False`` where that took longer."""
+        return self._capture.flush(timeout_s)
+
     # life cycle
 
     def close(self) -> None:
-        """Close models, database and the portal's thread. Idempotent; a later call opens what it needs again."""
+        """Close models, database and the portal's thread. Idempotent; a later call opens what it needs again.
+
+        What wrapped clients asked is stored first; they go on working.
+        """
+        self._capture.close()
         if self._portal.started:
             self._call(self._work.aclose)
             self._portal.close()
@@ -378,11 +434,6 @@ class Forge:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _teacher(self, teacher: str | None) -> str:
-        if name := teacher or self._work.settings.teacher:
-            return name
-        raise UsageError("no teacher named", hint='name one with --teacher, or set teacher = "…" in skillforge.toml')
 
     def _call(self, function: Callable[[], Awaitable[Result]], *, paid: bool = False) -> Result:
         return self._portal.call(function, paid=paid)
@@ -405,9 +456,3 @@ def _close(reference: weakref.ref[Forge]) -> None:
 async def _now(function: Callable[[], Result]) -> Result:
     """A plain function as a coroutine, so that it runs on the portal's thread, where SQLite lives."""
     return function()
-
-
-def _as_cases(cases: Iterable[Case | Mapping[str, Any]] | str | Path) -> tuple[Case, ...]:
-    """What a skill may be made from: where cases carry splits, never one that will measure it."""
-    found = read_cases(Path(cases)) if isinstance(cases, str | Path) else as_cases(cases)
-    return tuple(training_cases(found)[0])

@@ -30,6 +30,14 @@ class Portal:
         self._portal: BlockingPortal | None = None
         self._opening = Lock()
 
+    def run(self, function: Callable[[], Result]) -> Result:
+        """A plain function on the portal's thread, where SQLite lives."""
+
+        async def there() -> Result:
+            return function()
+
+        return self.call(there)
+
     def call(self, function: Callable[[], Awaitable[Result]], *, paid: bool = False) -> Result:
         """Run ``function`` on the portal's loop and wait. An interrupt here cancels it there, then is raised.
 

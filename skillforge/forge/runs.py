@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from skillforge.errors import ProviderError, UsageError
-from skillforge.forge.session import Session, Terms
+from skillforge.capture.context import current_labels
+from skillforge.engine.execute import Executor
+from skillforge.engine.fallback import FallbackExecutor
+from skillforge.errors import NotFound, ProviderError, StoreError, UsageError
+from skillforge.forge.session import DeployedSession, Session, Terms
+from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
+from skillforge.ref import PRODUCTION, SkillRef
 from skillforge.run import Run
 from skillforge.store.registry import SkillVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a program calls: a version, the model that runs it and, of a deployment, its alias and fallback."""
+
+    version: SkillVersion
+    student: str
+    alias: str = ""
+    fallback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.version.name}@{self.version.version}"
 
 
 def chosen_student(work: Workspace, student: str | None) -> str:
@@ -25,30 +44,82 @@ def chosen_student(work: Workspace, student: str | None) -> str:
     )
 
 
+def target(work: Workspace, ref: str, student: str | None) -> Target:
+    """What ``ref`` means to a program: ``NAME`` alone and ``NAME@production`` are the deployed version with its models,
+    found without a database; anything else is a version for ``student``, or the repository's default one.
+
+    ``student`` takes the place of a deployed one too. Raises ``NotPromoted``, and as ``resolve`` does.
+    """
+    if (named := _deployed_name(work, ref)) is None:
+        return Target(resolve(work, ref), chosen_student(work, student))
+    found = work.deployed.get(*named)
+    runs = student or found.move.student
+    fallback = found.move.fallback if found.move.fallback != runs else ""
+    return Target(found.version, runs, found.move.alias, fallback)
+
+
+def _deployed_name(work: Workspace, ref: str) -> tuple[str, str] | None:
+    """Name and alias, where the reference means a deployment.
+
+    A folder of the same name in the working directory must not change what a program runs: deployed names come first.
+    """
+    named = SkillRef.parse_name(ref)
+    if named is None or named.name not in work.deployed.lock.skills:
+        named = SkillRef.parse(ref)
+    if named.path is not None:
+        return None
+    if named.selector is None:
+        return named.name, PRODUCTION
+    return (named.name, named.alias) if named.alias is not None else None
+
+
 async def run_skill(
-    work: Workspace,
-    version: SkillVersion,
-    student: str,
-    given: Mapping[str, Any],
-    tags: Mapping[str, str],
-    terms: Terms,
+    work: Workspace, target: Target, given: Mapping[str, Any], tags: Mapping[str, str], terms: Terms
 ) -> Run:
     """Execute, store the run with its attempts, return it with its id and version.
 
-    Raises ``InvalidInput`` before any call, ``ProviderError`` when no answer came (the row is kept all the same).
+    A deployed skill answers also where its run cannot be stored; that is said once. Raises ``InvalidInput`` before any
+    call, ``ProviderError`` when no answer came (the row is kept all the same).
     """
-    session = Session(work, terms)
-    run = await session.executor(student).execute(version.skill, given)
-    reason = work.redactor.text(run.reason)  # it may quote the answer, and is shown where errors are
-    run = run.model_copy(update={"version": version.version, "tags": dict(tags), "reason": reason})
-    run = run.model_copy(update={"id": work.runs.add(run, source="run")})
+    version = target.version
+    session = DeployedSession(work, terms, target.fallback) if target.alias else Session(work, terms)
+    run = await _executor(work, session, target).execute(version.skill, given)
+    told = {"reason": work.redactor.text(run.reason), "fallback": work.redactor.text(run.fallback)}
+    run = run.model_copy(update={"version": version.version, "tags": dict(tags), "alias": target.alias, **told})
+    run = run.model_copy(update={"id": _stored(work, run)})
     if run.status == "error":
         session.left_open()
-        what = f"{version.name}@{version.version}"
         said, hint = _split_hint(run)
-        raise ProviderError(f"{what}: {said}" if student in said else f"{what} on {student}: {said}", hint=hint)
+        named = target.student in said
+        raise ProviderError(f"{target}: {said}" if named else f"{target} on {run.student}: {said}", hint=hint)
     session.finish()
     return run
+
+
+def with_labels(tags: Mapping[str, str]) -> dict[str, str]:
+    """``tags`` over the labels of the caller's ``skillforge.tagged``. Conversation and subject are tags of these names:
+    by them ``purge`` finds runs, as it finds the calls of wrapped clients.
+    """
+    labels = current_labels()
+    named = {"conversation": labels.conversation, "subject": labels.subject}
+    return {**{name: value for name, value in named.items() if value}, **labels.tags, **tags}
+
+
+def _executor(work: Workspace, session: Session, target: Target) -> Executor:
+    if not target.fallback:
+        return session.executor(target.student)
+    return FallbackExecutor(target.student, target.fallback, session.executor, work.rest(target.student))
+
+
+def _stored(work: Workspace, run: Run) -> str:
+    """The run's id; empty where a deployed skill runs without a registry that can be written."""
+    try:
+        return work.runs.add(run, source="run")
+    except (StoreError, NotFound, OSError) as exc:
+        if not run.alias:
+            raise
+        work.say_once(f"runs of deployed skills are not stored here: {exc}")
+        return ""
 
 
 def _split_hint(run: Run) -> tuple[str, str]:

@@ -147,11 +147,15 @@ class Session:
             if self._terms.budget_usd is not None and bounded.price(_SOME).usd is None:
                 raise no_price(model)
             bounded.open()
-            return _Kept(bounded, self, self._recorder)
+            return self._kept(bounded)
         if base.price(_SOME).usd == 0:
             return base if self._recorder is None else _Recorded(base, self._recorder)
         if self._terms.budget_usd is not None:
             raise UsageError(f"{model} cannot be held to a budget", hint="only network models with a known price can")
+        return self._kept(base)
+
+    def _kept(self, base: Provider) -> Provider:
+        """A model that costs money, as this session uses it."""
         return _Kept(base, self, self._recorder)
 
     async def _known(self, key: str) -> Completion | None:
@@ -173,6 +177,21 @@ class Session:
     def _keep(self, key: str, model: str, completion: Completion) -> None:
         if completion.message.content:  # an empty one is no answer: the next try should ask again
             self._work.answers.add(key, model, completion)
+
+
+class DeployedSession(Session):
+    """The models of one call of a deployed skill. Its answers are kept by nobody: a program does not go on where it was
+    interrupted, and there may be no database. With a ``fallback`` every other model gives up sooner.
+    """
+
+    def __init__(self, work: Workspace, terms: Terms, fallback: str = "") -> None:
+        super().__init__(work, terms)
+        self._fallback = fallback
+
+    def _kept(self, base: Provider) -> Provider:
+        if isinstance(base, Remote) and self._fallback and base.name != self._fallback:
+            base = base.hasty()
+        return base if self._recorder is None else _Recorded(base, self._recorder)
 
 
 class _Recorded:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from skillforge.config import SKILLS_FOLDER as SKILLS_FOLDER
 from skillforge.errors import NotFound
 from skillforge.forge.workspace import Workspace
 from skillforge.ref import SkillRef
 from skillforge.skillfile import SkillFile, read_skill, skill_path
 from skillforge.store.registry import SavedVersion, SkillVersion
-
-SKILLS_FOLDER = "skills"
 
 
 def save_file(work: Workspace, path: Path, *, provenance: dict[str, Any] | None = None) -> SavedVersion:
@@ -27,9 +26,13 @@ def resolve(work: Workspace, ref: str) -> SkillVersion:
     """The version a reference names. A file that changed is saved as a new draft first, and that is said.
 
     ``NAME`` alone is the file ``skills/NAME`` when it exists, else the newest stored version: what is measured is what
-    is written. ``NAME@3``, ``@latest`` and ``@sha256:…`` are stored versions. Raises ``NotFound``.
+    is written. ``NAME@3``, ``@latest`` and ``@sha256:…`` are stored versions, ``@production`` and other aliases the
+    deployed ones. Raises ``NotFound``.
     """
     parsed = SkillRef.parse(ref)
+    if parsed.alias is not None:
+        name = parsed.name if parsed.path is None else read_skill(parsed.path).skill.name
+        return work.deployed.get(name, parsed.alias).version
     if parsed.path is not None:
         if parsed.selector is None:
             return _current(work, parsed.path)

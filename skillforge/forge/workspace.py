@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from skillforge.checks import CustomCheck
 from skillforge.config import DATABASE_VARIABLE, database_path, find_root, read_settings, store_io
+from skillforge.engine.fallback import Rest
 from skillforge.errors import NotFound
+from skillforge.forge.catchup import catch_up
+from skillforge.forge.deployed import DeployedSkills
 from skillforge.providers.base import Provider
 from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network
@@ -57,6 +60,9 @@ class Workspace:
         self._on_wait = on_wait
         self._given = dict(providers)
         self._providers = dict(providers)
+        self.deployed = DeployedSkills(root)
+        self._rests: dict[str, Rest] = {}
+        self._told: set[str] = set()
 
     @classmethod
     def locate(cls, path: Path | None) -> Path:
@@ -70,6 +76,10 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
+        return self.open_database()
+
+    def open_database(self) -> Database:
+        """A connection of its own for the calling thread, which closes it."""
         path = database_path(self.root)
         if find_root(self.root) is None and not path.exists() and not os.environ.get(DATABASE_VARIABLE):
             raise NotFound(f"{self.root} is not in a skillforge repository", hint="make it one: skillforge init")
@@ -81,7 +91,10 @@ class Workspace:
 
     @cached_property
     def registry(self) -> Registry:
-        return Registry(self.database, self.redactor)
+        """Versions and their numbers, caught up with what the reviewed files say."""
+        registry = Registry(self.database, self.redactor)
+        catch_up(self.root, self.database, registry, self.say)
+        return registry
 
     @cached_property
     def runs(self) -> RunLog:
@@ -97,6 +110,7 @@ class Workspace:
 
     @cached_property
     def evidence(self) -> EvidenceLog:
+        _ = self.registry  # what was measured elsewhere counts too
         return EvidenceLog(self.database)
 
     @cached_property
@@ -113,6 +127,16 @@ class Workspace:
         if known is None or (isinstance(known, Replay) and known.outdated and model not in self._given):
             self._providers[model] = resolve_provider(model, self.network, base_dir=Path.cwd())
         return self._providers[model]
+
+    def rest(self, model: str) -> Rest:
+        """Whether a model is left alone for a while, for all deployed skills that it runs."""
+        return self._rests.setdefault(model, Rest())
+
+    def say_once(self, what: str) -> None:
+        """Say what would otherwise be said at every call."""
+        if what not in self._told:
+            self._told.add(what)
+            self.say(what)
 
     async def aclose(self) -> None:
         """Close models and database. Idempotent."""

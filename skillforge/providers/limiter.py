@@ -28,6 +28,15 @@ _LONGEST_HOLD_S = 30.0
 _LONGEST_PAUSE_S = 600.0  # whatever it is told: a limiter never stops for good
 
 
+class Held(Exception):
+    """New calls are held for longer than this one would wait: ``reason``, for ``seconds`` from now."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.seconds = seconds
+
+
 class Limiter:
     """Additive increase, multiplicative decrease, with a slow start (Jacobson 1988, RFC 5681).
 
@@ -84,28 +93,34 @@ class Limiter:
             self._down = False
             self._answer()
 
-    def slot(self) -> Ticket:
-        """A place among the calls under way: ``async with limiter.slot() as ticket``."""
-        return Ticket(self)
+    def slot(self, patience_s: float = math.inf) -> Ticket:
+        """A place among the calls under way: ``async with limiter.slot() as ticket``.
 
-    async def _enter(self) -> tuple[int, int]:
+        Entering raises ``Held`` where new calls are held for more than ``patience_s`` seconds from now. Waiting for
+        other calls to end is no such thing.
+        """
+        return Ticket(self, patience_s)
+
+    async def _enter(self, patience_s: float) -> tuple[int, int]:
         if self._queue or self._running >= self._room() or self._held_s() > 0:
-            await self._wait()
+            await self._wait(patience_s)
         self._running += 1
         return self._round, self._failed_round
 
     def _room(self) -> int:
         return self._limit if self._failing < 2 or self._down else 1
 
-    async def _wait(self) -> None:
+    async def _wait(self, patience_s: float) -> None:
         """Come back, with no waiting in between, when this call may go."""
         me = _Waiting()
         self._queue.append(me)
         try:
             while True:
+                if (left := self._held_s()) > patience_s:
+                    raise Held(self._reason, left)
                 if self._queue[0] is not me or self._running >= self._room():
                     await me.called()
-                elif (left := self._held_s()) > 0:
+                elif left > 0:
                     await anyio.sleep(left)
                 else:
                     return
@@ -190,14 +205,15 @@ class Limiter:
 class Ticket:
     """One call's place. It tells how the call went at most once; a call that says nothing changes nothing."""
 
-    __slots__ = ("_failed", "_limiter", "_shrunk")
+    __slots__ = ("_failed", "_limiter", "_patience_s", "_shrunk")
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: Limiter, patience_s: float) -> None:
         self._limiter = limiter
+        self._patience_s = patience_s
         self._shrunk = self._failed = -1  # the rounds in which it started
 
     async def __aenter__(self) -> Ticket:
-        self._shrunk, self._failed = await self._limiter._enter()
+        self._shrunk, self._failed = await self._limiter._enter(self._patience_s)
         return self
 
     async def __aexit__(

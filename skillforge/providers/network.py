@@ -70,14 +70,9 @@ class Network:
 
         Raises ``UsageError`` for options that its API does not have.
         """
-        prefix, _, model = name.partition(":")
-        endpoint = self.endpoint(prefix)
-        options = self.settings.models.get(name, ModelOptions()).over(endpoint)
-        if options.thinking_tokens is None:
-            thinks = options.effort != "none" and (prefix in PUBLIC or options.effort is not None)
-            options = options.model_copy(update={"thinking_tokens": THINKING_TOKENS if thinks else 0})
-        address = Address(name, endpoint.kind, endpoint.base_url, model, options, _route(endpoint))
-        most = options.concurrency or (LOCAL_CONCURRENCY if is_local(endpoint.base_url) else CONCURRENCY)
+        prefix = name.partition(":")[0]
+        endpoint, address = self.endpoint(prefix), self.address(name)
+        most = address.options.concurrency or (LOCAL_CONCURRENCY if is_local(endpoint.base_url) else CONCURRENCY)
         wire_of = _wire_class(address)
 
         def connect() -> Wire:
@@ -90,6 +85,16 @@ class Network:
             return self.limiters.get(endpoint.base_url, self.key(prefix), most)
 
         return Remote(address, connect, limiter=limiter, price=pricer(address), most=most)
+
+    def address(self, name: str) -> Address:
+        """Where that model is asked, and how."""
+        prefix, _, model = name.partition(":")
+        endpoint = self.endpoint(prefix)
+        options = self.settings.models.get(name, ModelOptions()).over(endpoint)
+        if options.thinking_tokens is None:
+            thinks = options.effort != "none" and (prefix in PUBLIC or options.effort is not None)
+            options = options.model_copy(update={"thinking_tokens": THINKING_TOKENS if thinks else 0})
+        return Address(name, endpoint.kind, endpoint.base_url, model, options, _route(endpoint))
 
     def endpoint(self, prefix: str) -> Endpoint:
         """The server behind a prefix. The address of a public one is its own or its environment variable's."""

@@ -54,6 +54,14 @@ def has_price(address: Address) -> bool:
     return pricer(address)(Usage(input_tokens=0, output_tokens=0), "").usd is not None
 
 
+def list_says_deprecated(address: Address) -> str:
+    """The price list's name where it marks the model as deprecated, else an empty string."""
+    from genai_prices import __version__
+
+    listed = None if _is_own_network(address.base_url) else _listed(address.base_url, address.model)
+    return f"genai-prices {__version__}" if listed is not None and listed.model.deprecated else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Counts:
     """Tokens of one call. ``cached`` and ``written`` are parts of ``input``."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 import random as chance
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -23,16 +26,31 @@ from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.backoff import pause_s
 from skillforge.providers.breaker import Breaker, is_404
 from skillforge.providers.budget import Budget
-from skillforge.providers.limiter import Limiter, Ticket
+from skillforge.providers.limiter import RATE_LIMITED, Held, Limiter, Ticket
 from skillforge.providers.wires.wire import Address, Dialect, Wire, adapted
 from skillforge.tokens import bound_tokens
 
-TRIES = 6  # of one request, when the server fails or gives no answer
 FIRST_TRIES = 2  # to reach a server that never answered yet: its address may be wrong, or the network is off
-RATE_LIMITED_TRIES = 12  # more than that: being told to wait is no failure
 WIRE_VERSION = 1  # raised when the wires come to ask in another way: stored answers are then asked for again
 
 Pricing = Callable[[Usage, str], Cost]  # the price of one call's usage at a model
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one request is insisted on. ``tries`` when the server fails or gives no answer; ``rate_limited_tries``
+    are more: being told to wait is no failure. ``wait_s`` bounds each wait between tries, and each wait until the
+    server takes calls again; ``timeout_s`` each try.
+    """
+
+    tries: int = 6
+    rate_limited_tries: int = 12
+    wait_s: float = math.inf
+    timeout_s: float = math.inf
+
+
+PATIENT = Patience()
+HASTY = Patience(tries=2, rate_limited_tries=2, wait_s=1.0, timeout_s=120.0)  # another model is ready to answer
 
 
 class Remote:
@@ -63,6 +81,7 @@ class Remote:
         self._price = price
         self._budget = budget or Budget(None)
         self._random = random
+        self._patience = PATIENT
 
     def under(self, budget: Budget) -> Remote:
         """A twin that books to ``budget`` and shares everything else: closing one closes the wire of both.
@@ -72,6 +91,12 @@ class Remote:
         self._line.start_again()
         twin = copy.copy(self)
         twin._budget = budget
+        return twin
+
+    def hasty(self) -> Remote:
+        """A twin that shares everything and gives up soon: for callers that have another model to ask."""
+        twin = copy.copy(self)
+        twin._patience = HASTY
         return twin
 
     def open(self) -> None:
@@ -106,9 +131,13 @@ class Remote:
         return max(costs, key=lambda cost: cost.usd or 0.0).model_copy(update={"estimated": True})
 
     async def complete(self, request: Request) -> Completion:
-        asking = _Asking(request, self.worst(request), self._line.excess)
+        if request.timeout_s > self._patience.timeout_s:
+            request = request.model_copy(update={"timeout_s": self._patience.timeout_s})
+        asking = _Asking(request, self.worst(request), self._line.excess, self._patience)
         try:
             return await self._insist(asking)
+        except Held as exc:  # says nothing new about the server: no failure to be counted
+            raise _held_back(self.name, exc, asking) from None
         except ProviderError as exc:
             told = _located(exc, self._address.base_url) if isinstance(exc, Unreachable) else exc
             final = self._line.breaker.failed(told, at_once=self._line.never_reached(told))
@@ -128,12 +157,15 @@ class Remote:
                 await anyio.sleep(asking.pause_s)
 
     async def _try(self, asking: _Asking) -> Completion:
+        async with self._line.lent() as (wire, limiter):
+            return await self._paid(asking, wire, limiter)
+
+    async def _paid(self, asking: _Asking, wire: Wire, limiter: Limiter) -> Completion:
         """One try: the money is set aside before a slot is taken, so that no slot is held while waiting for it."""
-        wire, limiter = self._line.open()
         money = await self._budget.reserve(asking.worst, model=self.name)
         before = asking.calls
         try:
-            async with limiter.slot() as ticket:
+            async with limiter.slot(self._patience.wait_s) as ticket:
                 self._line.look()
                 completion = await self._call(wire, asking, ticket)
             cost = self._price(completion.usage, completion.model or self._address.model)
@@ -183,6 +215,7 @@ class _Line:
         self._find_limiter = limiter
         self._open: tuple[Wire, Limiter] | None = None
         self._former: list[Wire] = []  # over which others may still be calling
+        self._lent: Counter[Wire] = Counter()
         self._answered = False
         self.excess = 1.0  # how many times the listed worst case the server was seen to charge for one call
         self._refused_schemas: set[str] = set()  # one schema may be too much for a server that takes others
@@ -191,6 +224,23 @@ class _Line:
         if self._open is None:
             self._open = self._connect(), self._find_limiter()
         return self._open
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[tuple[Wire, Limiter]]:
+        """Wire and limiter for one try. Former wires are closed when nobody calls over them any more: a program that
+        calls a server with a refused key for days must not pile them up.
+        """
+        wire, limiter = self.open()
+        self._lent[wire] += 1
+        try:
+            yield wire, limiter
+        finally:
+            self._lent[wire] -= 1
+            for idle in [former for former in self._former if not self._lent[former]]:
+                self._former.remove(idle)
+                del self._lent[idle]
+                with anyio.CancelScope(shield=True):
+                    await idle.aclose()
 
     def start_again(self) -> None:
         if self._open is not None:
@@ -215,6 +265,7 @@ class _Line:
             self._open = None
         for wire in wires:
             await wire.aclose()
+        self._lent.clear()
 
     def never_reached(self, error: ProviderError) -> bool:
         """Whether there is no connection, and never was an answer."""
@@ -255,8 +306,9 @@ class _Asking:
     ``listed`` is the most that one try costs by the price list, ``worst`` at a server that charges ``excess`` times it.
     """
 
-    def __init__(self, request: Request, listed: Cost, excess: float) -> None:
+    def __init__(self, request: Request, listed: Cost, excess: float, patience: Patience) -> None:
         self.request = request
+        self._patience = patience
         self.listed = listed
         self.worst = listed if listed.usd is None else listed.model_copy(update={"usd": listed.usd * excess})
         self.calls = 0  # HTTP requests made
@@ -276,8 +328,10 @@ class _Asking:
 
     def is_over(self, error: RetryableError) -> bool:
         if isinstance(error, RateLimited):
-            return self._limited >= RATE_LIMITED_TRIES
-        return self._failures >= TRIES
+            over = self._limited >= self._patience.rate_limited_tries
+        else:
+            over = self._failures >= self._patience.tries
+        return over or self.pause_s > self._patience.wait_s
 
     def lose(self) -> None:
         worst = self.worst.model_copy(update={"estimated": True})
@@ -286,6 +340,12 @@ class _Asking:
 
 def _located(error: Unreachable, base_url: str) -> Unreachable:
     return Unreachable(f"{error} ({base_url})", hint=error.hint)
+
+
+def _held_back(name: str, held: Held, asking: _Asking) -> ProviderError:
+    kind = RateLimited if held.reason == RATE_LIMITED else ServerFailure
+    message = f"{name}: {held.reason}, no call for {held.seconds:.0f} s"
+    return kind(message, retry_after_s=held.seconds, calls=asking.calls, maybe_billed=asking.lost is not None)
 
 
 def _report(ticket: Ticket, error: RetryableError, asking: _Asking) -> None:

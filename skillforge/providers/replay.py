@@ -1,4 +1,4 @@
-"""Answers from a recording instead of a model: ``replay:PATH`` of a .jsonl file or a folder of them.
+"""Answers from a recording instead of a model: ``replay:PATH`` of a .jsonl file or a folder of them, or a store's URL.
 
 Among the lines of the same role, task and input
 
@@ -32,6 +32,7 @@ from skillforge.jsonl import read_jsonl
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.cleaner import Cleaner, CleanText, CleanValue
 from skillforge.providers.recording import CallKey, RecordedLine, RecordedRequest
+from skillforge.remotefile import RemoteFile
 
 _COMPARED_CHARACTERS = 2_000  # of an input, when looking for the nearest recorded one
 _SHOWN_CHARACTERS = 80
@@ -55,7 +56,12 @@ class Replay:
     concurrency = 64
 
     def __init__(
-        self, path: Path, *, name: str = "", clean: CleanValue | None = None, clean_text: CleanText | None = None
+        self,
+        path: Path | RemoteFile,
+        *,
+        name: str = "",
+        clean: CleanValue | None = None,
+        clean_text: CleanText | None = None,
     ) -> None:
         self.name = name or f"replay:{path}"
         self._path = path
@@ -120,7 +126,7 @@ class Replay:
 class _Recording:
     """A recording in memory: its lines by what they answer."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | RemoteFile) -> None:
         self.lines: dict[CallKey, list[RecordedLine]] = {}
         self.provenance: dict[str, Any] = {}
         self.stamp = _stamp(path)  # before it is read: a change meanwhile counts
@@ -154,7 +160,7 @@ class _Asked(NamedTuple):
         return [line for line in recording.lines.get(self.key, ()) if line.request.prompt == self.request.prompt]
 
 
-def read_recording(file: Path) -> Iterator[Entry | dict[str, Any]]:
+def read_recording(file: Path | RemoteFile) -> Iterator[Entry | dict[str, Any]]:
     """The lines of one recording, streamed; its provenance as a dictionary.
 
     A last line that was cut off while it was written is left out. Raises ``SkillFileError`` for any other wrong line,
@@ -170,7 +176,7 @@ def read_recording(file: Path) -> Iterator[Entry | dict[str, Any]]:
             raise SkillFileError(str(file), [problem])
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(file: Path | RemoteFile) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         yield from read_jsonl(file)
     except SkillFileError as exc:
@@ -178,7 +184,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise
 
 
-def _is_torn(file: Path, line: int | None) -> bool:
+def _is_torn(file: Path | RemoteFile, line: int | None) -> bool:
     """Whether this is the last line and has no end."""
     last, number = b"", 0
     with file.open("rb") as handle:
@@ -202,17 +208,17 @@ def _choose(recording: _Recording, asked: Sequence[_Asked]) -> _Found | None:
     return None
 
 
-def _stamp(path: Path) -> list[tuple[str, int, int]]:
-    """Names, times and sizes of a recording's files; empty where they cannot be looked at."""
+def _stamp(path: Path | RemoteFile) -> list[tuple[str, int, int]]:
+    """Names, times and sizes of a recording's files; empty where they cannot be looked at, also in a store."""
     try:
-        told = [(str(file), file.stat()) for file in _files(path)]
+        told = [(str(file), file.stat()) for file in _files(path) if isinstance(file, Path)]
     except (OSError, NotFound):
         return []
     return [(name, status.st_mtime_ns, status.st_size) for name, status in told]
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
+def _files(path: Path | RemoteFile) -> Iterator[Path | RemoteFile]:
+    if isinstance(path, RemoteFile) or not path.is_dir():
         yield path
         return
     files = sorted(path.glob("*.jsonl"))
@@ -221,7 +227,7 @@ def _files(path: Path) -> Iterator[Path]:
     yield from files
 
 
-def _parse(file: Path, number: int, row: dict[str, Any]) -> Entry:
+def _parse(file: Path | RemoteFile, number: int, row: dict[str, Any]) -> Entry:
     def line_of(location: tuple[str | int, ...]) -> tuple[int, int]:
         return number, 1
 

@@ -45,8 +45,10 @@ def _scripted(model: str, rest: str, base_dir: Path) -> Provider:
 
 def _replay(model: str, rest: str, base_dir: Path) -> Provider:
     from skillforge.providers.replay import Replay
+    from skillforge.remotefile import RemoteFile, is_remote
 
-    return Replay(Path(_anchored(rest, base_dir)), name=model)
+    place = RemoteFile.of(rest) if is_remote(rest) else Path(_anchored(rest, base_dir))
+    return Replay(place, name=model)
 
 
 _PROVIDERS: dict[str, Callable[[str, str, Path], Provider]] = {

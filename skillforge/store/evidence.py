@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,11 +12,25 @@ from skillforge.store.database import immediate, rows, utc_now
 from skillforge.store.runs import encode_json
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from sqlite_utils import Database
 
 _JSON = ("report", "samples")
-# What it took to make a report this time, and who else was measured in it: no part of a student's result.
-_CIRCUMSTANCES = ("reused", "seconds", "spent_usd", "cost_usd", "samples", "arms", "teacher")
+# What it took to make a report this time, and who else was measured in it: no part of a student's result. Nor is the
+# version's number, which a reviewed version of that number may have taken from it; its digest says what was measured.
+_CIRCUMSTANCES = (
+    "version",
+    "reused",
+    "seconds",
+    "spent_usd",
+    "cost_usd",
+    "made_usd",
+    "repaid_after",
+    "samples",
+    "arms",
+    "teacher",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +67,11 @@ class Measured:
         arms = [self.report.get("teacher", {}), *self.report.get("arms", [])]
         own = [arm for number, arm in enumerate(arms) if number == 0 or arm["student"] == self.student]
         report["own"] = [{**arm, "error_reasons": []} for arm in own]  # a request's id is in some
-        named = {arm.get("name") for arm in own}
-        return {**self.columns(), "report": report, "samples": {k: v for k, v in self.samples.items() if k in named}}
+        teacher, *students = [arm.get("name") for arm in own]
+        lost = {name: keys for name, keys in self.samples.items() if name in students}
+        cases = {case_id for keys in lost.values() for case_id in keys}  # the teacher's rows hold other students' too
+        taught = {case_id: key for case_id, key in self.samples.get(teacher, {}).items() if case_id in cases}
+        return {**self.columns(), "report": report, "samples": {**lost, teacher: taught}}
 
     def columns(self) -> dict[str, Any]:
         """The values by column, in the order of the columns."""
@@ -68,6 +87,7 @@ class Evidence(Measured):
 
 
 _COLUMNS = tuple(column.name for column in fields(Measured))
+_NEWEST = "created_at DESC, id DESC"  # an older result of somebody else's may be stored later
 
 
 class EvidenceLog:
@@ -78,23 +98,47 @@ class EvidenceLog:
 
     def add(self, measured: Measured) -> int:
         """Store one result; returns its id."""
-        values = [encode_json(value) if name in _JSON else value for name, value in measured.columns().items()]
         with immediate(self._db) as conn:
-            sql = f"INSERT INTO evidence ({', '.join(_COLUMNS)}, created_at) VALUES ({'?, ' * len(_COLUMNS)}?)"
-            return cast(int, conn.execute(sql, (*values, utc_now())).lastrowid)
+            return _insert(conn, measured, utc_now())
+
+    def adopt(self, results: Iterable[tuple[Measured, str]]) -> int:
+        """Store results that were measured elsewhere, each with its ``created_at``; returns how many were new.
+
+        One that is here already, or that says the same as one that is here, is left.
+        """
+        added = 0
+        with immediate(self._db) as conn:
+            for measured, created_at in results:
+                known = self._where("digest = ? AND suite_digest = ?", [measured.digest, measured.suite_digest])
+                if not any(item.same_as(measured) or _is_row(item, measured, created_at) for item in known):
+                    _insert(conn, measured, created_at)
+                    added += 1
+        return added
 
     def latest(self, skill_digest: str, student: str, suite_digest: str) -> Evidence | None:
         """The newest result for this version, student and suite, or ``None``."""
         found = self._where(
-            "digest = ? AND student = ? AND suite_digest = ? ORDER BY id DESC LIMIT 1",
+            f"digest = ? AND student = ? AND suite_digest = ? ORDER BY {_NEWEST} LIMIT 1",
             [skill_digest, student, suite_digest],
         )
         return found[0] if found else None
 
     def for_skill(self, name: str) -> list[Evidence]:
         """All results of all versions of a skill, newest first."""
-        return self._where("skill = ? ORDER BY id DESC", [name])
+        return self._where(f"skill = ? ORDER BY {_NEWEST}", [name])
 
     def _where(self, condition: str, params: list[str]) -> list[Evidence]:
         found = rows(self._db, f"SELECT id, {', '.join(_COLUMNS)}, created_at FROM evidence WHERE {condition}", params)
         return [Evidence(**{**row, **{name: json.loads(row[name]) for name in _JSON}}) for row in found]
+
+
+def _insert(conn: sqlite3.Connection, measured: Measured, created_at: str) -> int:
+    values = [encode_json(value) if name in _JSON else value for name, value in measured.columns().items()]
+    sql = f"INSERT INTO evidence ({', '.join(_COLUMNS)}, created_at) VALUES ({'?, ' * len(_COLUMNS)}?)"
+    return cast(int, conn.execute(sql, (*values, created_at)).lastrowid)
+
+
+def _is_row(item: Evidence, measured: Measured, created_at: str) -> bool:
+    """Whether it is that very row, come back from a file, where names of models are written without paths."""
+    last = [re.split(r"[:/\\]", student)[-1] for student in (item.student, measured.student)]
+    return item.created_at == created_at and last[0] == last[1]

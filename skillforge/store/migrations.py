@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,20 @@ _IMMUTABLE = {
         WHEN EXISTS (SELECT 1 FROM evidence WHERE id = NEW.id)
         BEGIN SELECT RAISE(ABORT, 'evidence is never replaced'); END""",
 }
+# Came with the table, in the third step.
+_BURIED = {
+    "tombstones_no_update": """
+        CREATE TRIGGER tombstones_no_update BEFORE UPDATE ON tombstones
+        BEGIN SELECT RAISE(ABORT, 'a deletion never changes'); END""",
+    "tombstones_no_delete": """
+        CREATE TRIGGER tombstones_no_delete BEFORE DELETE ON tombstones
+        BEGIN SELECT RAISE(ABORT, 'a deletion is never undone'); END""",
+    "tombstones_no_replace": """
+        CREATE TRIGGER tombstones_no_replace BEFORE INSERT ON tombstones
+        WHEN EXISTS (SELECT 1 FROM tombstones WHERE skill = NEW.skill AND version = NEW.version)
+        BEGIN SELECT RAISE(ABORT, 'a deletion is never replaced'); END""",
+}
+TRIGGERS = {**_IMMUTABLE, **_BURIED}  # all that must exist
 
 # Columns named *_estimated are 0 or 1; ids of runs sort by time; JSON is TEXT (json_valid() in a CHECK is refused under
 # trusted_schema=OFF by SQLite 3.40).
@@ -163,8 +179,63 @@ _SECOND = (
     ) STRICT""",
 )
 
+# Recorded calls of other programs, the groups a scan found in them, deleted versions, what skillforge.lock says of the
+# numbers of versions (also of those whose content is not here), which reviewed files were read already (``stamp`` is
+# what a look at the file's status gives), and what a run's alias did.
+_THIRD = (
+    """CREATE TABLE calls (
+        id TEXT NOT NULL PRIMARY KEY,
+        at TEXT NOT NULL,
+        api TEXT NOT NULL,
+        model TEXT NOT NULL,
+        conversation TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        usd REAL,
+        list_usd REAL,
+        latency_s REAL,
+        error TEXT NOT NULL,
+        body TEXT NOT NULL,
+        source TEXT NOT NULL CHECK (source IN ('wrap', 'import')),
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX calls_at ON calls (at)",
+    """CREATE TABLE call_groups (
+        id TEXT NOT NULL PRIMARY KEY,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE tombstones (
+        skill TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (skill, version),
+        FOREIGN KEY (skill, version) REFERENCES versions (skill, version)
+    ) STRICT""",
+    *_BURIED.values(),
+    """CREATE TABLE locked (
+        skill TEXT NOT NULL,
+        version INTEGER NOT NULL CHECK (version > 0),
+        digest TEXT NOT NULL,
+        deleted INTEGER NOT NULL,
+        PRIMARY KEY (skill, version)
+    ) STRICT""",
+    """CREATE TABLE imported (
+        path TEXT NOT NULL PRIMARY KEY,
+        digest TEXT NOT NULL,
+        stamp TEXT NOT NULL DEFAULT '',
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "ALTER TABLE runs ADD COLUMN alias TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE runs ADD COLUMN fallback TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attempts ADD COLUMN list_usd REAL",
+)
+
 # Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
@@ -196,10 +267,20 @@ def migrate(conn: sqlite3.Connection, path: Path) -> None:
         raise
 
 
+@contextmanager
+def unguarded(conn: sqlite3.Connection) -> Iterator[None]:
+    """Lift the guards of immutable rows. Inside a transaction only: they stand again when it ends, either way."""
+    for name in TRIGGERS:
+        conn.execute(f"DROP TRIGGER IF EXISTS {name}")
+    yield
+    for sql in TRIGGERS.values():
+        conn.execute(sql)
+
+
 def missing_triggers(db: Database) -> list[str]:
     """Names of the triggers that should guard the tables but are gone or were altered (table rebuilds drop them)."""
     found = {name: _squeeze(sql) for name, sql in db.triggers_dict.items()}
-    return [name for name, sql in _IMMUTABLE.items() if found.get(name) != _squeeze(sql)]
+    return [name for name, sql in TRIGGERS.items() if found.get(name) != _squeeze(sql)]
 
 
 def _schema_version(conn: sqlite3.Connection, path: Path) -> int:

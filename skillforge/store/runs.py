@@ -30,15 +30,15 @@ CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit
 _RUN_COLUMNS = (
     "id, skill, version, digest, student, model, status, reason, input, output, checks,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
-    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at"
+    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at, alias, fallback"
 )
 _ATTEMPT_COLUMNS = (
     "run_id, n, kind, text, problems, stop, model,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
-    " usd, cost_estimated, cost_basis, latency_s, error, calls"
+    " usd, cost_estimated, cost_basis, latency_s, error, calls, list_usd"
 )
-_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 24)})"
-_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 19)})"
+_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 26)})"
+_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 20)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class RunLog:
 
     ``store_io`` says what is kept of what went in and came out: ``redacted`` (the default) takes secrets out of all of
     it, ``full`` keeps inputs, outputs, texts, problems and check reasons as they are, ``none`` keeps none of these and
-    no reason but that of an error, and of an error only what stands before its first ``:``, because the rest may quote
-    the input. Errors, reasons and tags are redacted always.
+    no reason but that of an error or a fallback, and of these only what stands before the first ``:`` (not the one in
+    a model's name), because the rest may quote the input. Errors, reasons and tags are redacted always.
     """
 
     def __init__(self, db: Database, redactor: Redactor, store_io: StoreIO = "redacted") -> None:
@@ -105,6 +105,8 @@ class RunLog:
             encode_json(self._redactor.value(run.tags)),
             source,
             utc_now(),
+            run.alias,
+            self._why(run.fallback),
         )
         attempts = tuple(_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts))
         return RunRows(run_id, _utf8(row), attempts, output_changed=encode_json(output) != encode_json(run.output))
@@ -146,6 +148,7 @@ class RunLog:
                     model=row["model"],
                     usage=_usage(row),
                     cost=_cost(row),
+                    list_usd=row["list_usd"],
                     latency_s=row["latency_s"],
                     error=row["error"],
                     calls=row["calls"],
@@ -166,6 +169,7 @@ class RunLog:
             *_figures(attempt.usage, attempt.cost, attempt.latency_s),
             self._error(attempt.error),
             attempt.calls,
+            attempt.list_usd,
         )
 
     def _check(self, check: CheckResult) -> dict[str, Any]:
@@ -177,6 +181,11 @@ class RunLog:
         # Redacted before it is cut: a cut could leave a piece of a secret that no pattern knows any more.
         clean = self._redactor.text(text)
         return clean.partition(":")[0] if self.store_io == "none" else clean
+
+    def _why(self, fallback: str) -> str:
+        # Who could not answer stays; what its server said of it may quote the input.
+        clean = self._redactor.text(fallback)
+        return clean.partition(": ")[0] if self.store_io == "none" else clean
 
     def _clean(self, value: Any) -> Any:
         return value if self.store_io == "full" else self._redactor.value(value)
@@ -258,4 +267,6 @@ def _run(row: Mapping[str, Any], attempts: list[Attempt]) -> Run:
         cost=_cost(row),
         latency_s=row["latency_s"],
         tags=json.loads(row["tags"]),
+        alias=row["alias"],
+        fallback=row["fallback"],
     )

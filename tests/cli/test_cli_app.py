@@ -15,6 +15,9 @@ COMMANDS = [
     *(["init"], ["lint"], ["save"], ["create"], ["run"], ["eval"], ["list"], ["show"], ["demo"]),
     *(["models", "pull"], ["models", "list"], ["models", "test"]),
     *(["keys", "set"], ["keys", "list"], ["keys", "remove"]),
+    *(["log", "import"], ["log", "list"], ["scan"], ["suite", "from-log"], ["review"]),
+    *(["promote"], ["rollback"], ["history"], ["diff"], ["sync"], ["verify"], ["delete"], ["pr-comment"]),
+    *(["export"], ["import"], ["cost"], ["purge"], ["doctor"]),
 ]
 
 
@@ -32,7 +35,7 @@ def test_the_list_of_commands_is_not_cut(cli: Cli) -> None:
     shown = cli("--help")
     assert shown.code == 0
     assert "..." not in shown.out.partition("Commands:")[2]
-    for command in ("init", "lint", "save", "create", "run", "eval", "list", "show", "models", "keys", "demo"):
+    for command, *_ in COMMANDS:
         assert f"\n  {command} " in shown.out
 
 

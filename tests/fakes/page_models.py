@@ -1,11 +1,12 @@
-"""The models behind the pages of the documentation: teacher and student of the parcel desk, student of the cafe."""
+"""The models behind the pages of the documentation: of the parcel desk, of the cafe, of the bicycle shop."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tests.fakes.wire_answers import last_text, request_text
+from tests.fakes import bicycle_shop
+from tests.fakes.wire_answers import Answer, last_text, request_text
 
 # What the pages' models cost, as listed in November 2026: a server on loopback has no list price.
 PRICES = """
@@ -34,9 +35,11 @@ SAID = {  # the end of what is asked -> the answer; of doctor and of ``models te
 }
 
 
-def page_model(body: dict[str, Any]) -> str:
+def page_model(body: dict[str, Any]) -> str | Answer:
     """The answer to a request of any of the three APIs."""
     asked, last = request_text(body), last_text(body).lower().strip()
+    if bicycle_shop.SIGN in asked:
+        return bicycle_shop.shop_model(body)
     if "Now write down how" in asked:
         return json.dumps(PARCEL_SKILL)
     for end, reply in SAID.items():

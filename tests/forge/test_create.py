@@ -80,7 +80,7 @@ def test_from_a_task_and_inputs_to_a_stored_draft(repo, forge_at):
     assert version.source_path == "skills/ticket-triage/skill.yaml"
     assert version.provenance["teacher"] == TEACHER
     assert version.provenance["inputs"] == 4
-    assert forge.run("ticket-triage", {"ticket": "charged"}, student=TEACHER).output == {"queue": "billing"}
+    assert forge.run("ticket-triage@latest", {"ticket": "charged"}, student=TEACHER).output == {"queue": "billing"}
 
 
 def test_the_same_again_solves_nothing_and_changes_nothing(repo, forge_at):

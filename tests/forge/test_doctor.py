@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skillforge.lockfile import Lock, LockedSkill, Move, write_lock
 from tests.fakes import teacher
 from tests.fakes.llm_server import LLMServer
 
@@ -84,3 +87,54 @@ def test_a_default_model_that_is_none_is_wrong(repo, forge_at, model):
     finding = found(forge_at(repo).doctor(), "model", "student")
     assert finding.state == "wrong"
     assert finding.mend
+
+
+def deployed(root: Path, student: str, fallback: str = "") -> None:
+    move = Move(
+        id="m1",
+        alias="production",
+        action="promote",
+        version=3,
+        digest="sha256:" + "0" * 64,
+        student=student,
+        fallback=fallback,
+        at="2026-01-01T00:00:00Z",
+    )
+    write_lock(root, Lock(skills={"mood": LockedSkill(moves=(move,))}))
+
+
+@pytest.mark.parametrize(("ahead", "state", "told"), [(30, "warning", "retires on"), (-1, "wrong", "is retired since")])
+def test_a_model_that_an_alias_uses_and_that_is_taken_off_the_market_is_named(
+    repo, forge_at, monkeypatch, ahead, state, told
+):
+    from anthropic.resources.messages.messages import DEPRECATED_MODELS
+
+    day = datetime.now(UTC).date() + timedelta(days=ahead)
+    monkeypatch.setitem(DEPRECATED_MODELS, "claude-old-1", f"{day:%B} {day.day}th, {day.year}")
+    deployed(repo, "anthropic:claude-old-1", "local:none-such")
+    diagnosis = forge_at(repo).doctor()
+    finding = found(diagnosis, "alias", "mood@production student")
+    assert (finding.state, f"{told} {day.isoformat()}" in finding.detail) == (state, True)
+    assert finding.mend == "skillforge promote mood@3 --student MODEL --as production"
+    assert found(diagnosis, "alias", "mood@production fallback").state == "wrong"
+
+
+def test_a_model_without_an_announced_end_is_fine(repo, forge_at):
+    deployed(repo, "anthropic:claude-haiku-5-5")
+    assert found(forge_at(repo).doctor(), "alias", "mood@production").state == "ok"
+
+
+def test_a_broken_lock_is_wrong_not_a_crash(repo, forge_at):
+    (repo / "skillforge.lock").write_text("<<<<<<< ours\n>>>>>>> theirs\n")
+    finding = found(forge_at(repo).doctor(), "alias")
+    assert finding.state == "wrong"
+    assert "merge conflict" in finding.detail
+
+
+def test_the_days_in_the_sdk_are_read_as_days():
+    from anthropic.resources.messages.messages import DEPRECATED_MODELS
+
+    from skillforge.providers.retirement import _day
+
+    assert _day("November 30th, 2026") == date(2026, 11, 30)
+    assert all(_day(text) is not None for text in DEPRECATED_MODELS.values())

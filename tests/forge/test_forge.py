@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from skillforge.capture.context import tagged
 from skillforge.errors import InvalidInput, NotFound, ProviderError, SkillFileError, UsageError
 from skillforge.forge.forge import Forge
 from skillforge.forge.portal import Portal
@@ -30,12 +31,32 @@ def scripted(default: Any = GOOD) -> dict[str, Any]:
 def test_a_skill_is_called_like_a_function_and_its_run_is_stored(repo, skill_in, forge_at):
     skill_in(repo)
     forge = forge_at(repo, providers=scripted())
-    triage = forge.skill("ticket-triage", student="scripted:s")
+    triage = forge.skill("ticket-triage@latest", student="scripted:s")
     run = triage(ticket="I was charged twice")
     assert (run.ok, run.output, run.version, run.student) == (True, GOOD, 1, "scripted:s")
     assert run.id
     assert repr(triage) == "<skill ticket-triage@1 on scripted:s>"
-    assert forge.run("ticket-triage", ASK, student="scripted:s", tags={"by": "test"}).tags == {"by": "test"}
+    assert forge.run("ticket-triage@latest", ASK, student="scripted:s", tags={"by": "test"}).tags == {"by": "test"}
+
+
+def test_runs_carry_the_labels_that_wrapped_clients_carry(repo, skill_in, forge_at):
+    skill_in(repo)
+    forge = forge_at(repo, providers=scripted())
+    triage = forge.skill("ticket-triage@latest", student="scripted:s")
+    labels = {"conversation": "c-1", "subject": "ada", "team": "north"}
+
+    async def main() -> None:
+        with tagged(conversation="c-2"):
+            assert (await triage.acall(**ASK)).tags == {"conversation": "c-2"}
+
+    with tagged(conversation="c-1", subject="ada", team="north"):
+        assert triage(**ASK).tags == labels
+        run = forge.run("ticket-triage@latest", ASK, student="scripted:s", tags={"team": "south"})
+    assert run.tags == {**labels, "team": "south"}
+    assert triage(**ASK).tags == {}
+    asyncio.run(main())
+    assert [line.key for line in forge.repository.cost(by="tag").lines] == ["team=north", "team=south"]
+    assert len(forge.repository.cost(by="tag", tag="conversation").lines) == 2
 
 
 def test_async_twins_do_the_same(repo, skill_in, forge_at):
@@ -43,9 +64,9 @@ def test_async_twins_do_the_same(repo, skill_in, forge_at):
     forge = forge_at(repo, providers=scripted())
 
     async def main() -> None:
-        bound = await forge.askill("ticket-triage", student="scripted:s")
+        bound = await forge.askill("ticket-triage@latest", student="scripted:s")
         assert (await bound.acall(**ASK)).output == GOOD
-        assert (await forge.arun("ticket-triage", ASK, student="scripted:s")).output == GOOD
+        assert (await forge.arun("ticket-triage@latest", ASK, student="scripted:s")).output == GOOD
         assert [item.name for item in await forge.askills()] == ["ticket-triage"]
         version = await forge.ashow("ticket-triage")
         assert version == (await forge.aversions("ticket-triage"))[0]
@@ -61,7 +82,7 @@ def test_sync_calls_work_inside_a_running_loop(repo, skill_in, forge_at):
     forge = forge_at(repo, providers=scripted())
 
     async def notebook() -> Any:
-        return forge.skill("ticket-triage", student="scripted:s")(**ASK).output
+        return forge.skill("ticket-triage@latest", student="scripted:s")(**ASK).output
 
     assert asyncio.run(notebook()) == GOOD
 
@@ -73,7 +94,7 @@ def test_an_async_call_does_not_block_the_callers_loop(repo, skill_in, forge_at)
 
     async def main() -> int:
         ticks = 0
-        call = asyncio.create_task(forge.arun("ticket-triage", ASK, student="scripted:s"))
+        call = asyncio.create_task(forge.arun("ticket-triage@latest", ASK, student="scripted:s"))
         while not call.done():
             await asyncio.sleep(0.005)
             ticks += 1
@@ -90,7 +111,7 @@ def test_cancelling_an_async_call_stops_the_work(repo, skill_in, forge_at):
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(forge.arun("ticket-triage", ASK, student="scripted:s"), 0.3)
+            await asyncio.wait_for(forge.arun("ticket-triage@latest", ASK, student="scripted:s"), 0.3)
 
     asyncio.run(main())
     assert len(slow.seen) == 1
@@ -102,7 +123,7 @@ def test_concurrent_calls_of_many_threads_share_one_portal(repo, skill_in, forge
     forge = forge_at(repo, providers=scripted())
     found: list[Any] = []
     threads = [
-        threading.Thread(target=lambda: found.append(forge.run("ticket-triage", ASK, student="scripted:s")))
+        threading.Thread(target=lambda: found.append(forge.run("ticket-triage@latest", ASK, student="scripted:s")))
         for _ in range(8)
     ]
     for thread in threads:
@@ -137,15 +158,15 @@ def test_what_is_wrong_with_the_call_is_said(repo, skill_in, forge_at):
     skill_in(repo)
     forge = forge_at(repo, providers=scripted())
     with pytest.raises(InvalidInput, match="ticket: missing"):
-        forge.run("ticket-triage", {}, student="scripted:s")
+        forge.run("ticket-triage@latest", {}, student="scripted:s")
     with pytest.raises(UsageError, match="no student named"):
-        forge.skill("ticket-triage")
+        forge.skill("ticket-triage@latest")
     with pytest.raises(UsageError, match="not a model"):
-        forge.run("ticket-triage", ASK, student="gpt")
+        forge.run("ticket-triage@latest", ASK, student="gpt")
     with pytest.raises(UsageError, match="no teacher named"):
         forge.create("x", cases=[{"input": {"a": 1}}])
     (repo / "skillforge.toml").write_text('student = "scripted:s"\n')
-    assert forge_at(repo, providers=scripted()).skill("ticket-triage")(**ASK).ok
+    assert forge_at(repo, providers=scripted()).skill("ticket-triage@latest")(**ASK).ok
 
 
 def test_a_run_without_an_answer_raises_and_keeps_the_row(repo, skill_in, forge_at):
@@ -155,7 +176,7 @@ def test_a_run_without_an_answer_raises_and_keeps_the_row(repo, skill_in, forge_
     skill_in(repo)
     forge = forge_at(repo, providers=scripted(broken))
     with pytest.raises(ProviderError, match=r"ticket-triage@1 on scripted:s: no route") as caught:
-        forge.run("ticket-triage", ASK, student="scripted:s")
+        forge.run("ticket-triage@latest", ASK, student="scripted:s")
     assert caught.value.hint == "check the cable"
 
 
@@ -167,7 +188,7 @@ def test_custom_checks_and_mask_are_the_callers(repo, skill_in, forge_at, stored
         custom_checks={"polite": lambda output, given: False},
         mask=lambda text: text.replace("Jane", "[name]"),
     )
-    run = forge.run("ticket-triage", {"ticket": "Jane was charged"}, student="scripted:s")
+    run = forge.run("ticket-triage@latest", {"ticket": "Jane was charged"}, student="scripted:s")
     assert (run.status, run.checks[0].passed) == ("ok", False)
     assert run.input["ticket"] == "Jane was charged"
     forge.close()
@@ -182,10 +203,10 @@ def test_custom_checks_and_mask_are_the_callers(repo, skill_in, forge_at, stored
 def test_after_close_it_opens_again_with_the_same_models(repo, skill_in, forge_at):
     skill_in(repo)
     with forge_at(repo, providers=scripted()) as forge:
-        first = forge.run("ticket-triage", ASK, student="scripted:s")
+        first = forge.run("ticket-triage@latest", ASK, student="scripted:s")
     forge.close()
     assert not any(thread.name == "skillforge" for thread in threading.enumerate())
-    second = forge.run("ticket-triage", ASK, student="scripted:s")
+    second = forge.run("ticket-triage@latest", ASK, student="scripted:s")
     assert (first.output, first.version) == (second.output, second.version)
 
 
@@ -213,7 +234,7 @@ def test_a_forge_with_work_under_way_does_not_hang_the_interpreter(repo, skill_i
         forge = Forge({str(repo)!r})
         def call():
             try:
-                forge.run("ticket-triage", {{"ticket": "x"}}, student="scripted:{repo}/s.yaml")
+                forge.run("ticket-triage@latest", {{"ticket": "x"}}, student="scripted:{repo}/s.yaml")
             except BaseException:
                 pass
         threading.Thread(target=call, daemon=True).start()
@@ -246,7 +267,9 @@ def test_a_secret_in_an_input_is_nowhere_on_disk(repo, skill_in, forge_at, canar
     (repo / "skillforge.toml").write_text(f'store_io = "{store_io}"\n')
     skill_in(repo, checks=[{"type": "not-contains", "value": "sk-ant", "on_fail": "warn"}])
     forge = forge_at(repo, providers=scripted(echo))
-    run = forge.run("ticket-triage", {"ticket": f"my key is {canary}"}, student="scripted:s", tags={"key": canary})
+    run = forge.run(
+        "ticket-triage@latest", {"ticket": f"my key is {canary}"}, student="scripted:s", tags={"key": canary}
+    )
     assert canary in run.output["quote"]  # the caller gets what the model said
     open_files = stored_bytes(repo / ".skillforge")  # the WAL is there
     forge.close()
@@ -260,7 +283,7 @@ def test_full_storage_is_a_choice(repo, skill_in, forge_at, canary, stored_bytes
     monkeypatch.setenv("SKILLFORGE_STORE_IO", "full")
     skill_in(repo)
     forge = forge_at(repo, providers=scripted())
-    forge.run("ticket-triage", {"ticket": canary}, student="scripted:s")
+    forge.run("ticket-triage@latest", {"ticket": canary}, student="scripted:s")
     forge.close()
     assert canary.encode() in stored_bytes(repo / ".skillforge")
 

@@ -128,9 +128,9 @@ def test_a_paid_first_answer_is_kept_when_its_repair_fails(repo, server, mood, f
     )
     given = cases[0]["input"]
     with pytest.raises(Exception, match="400"):
-        forge.run("mood", given, student="chat:small")
+        forge.run("mood@latest", given, student="chat:small")
     mood.faults = Mood.faults
-    assert forge.run("mood", given, student="chat:small").repaired
+    assert forge.run("mood@latest", given, student="chat:small").repaired
     assert len(server.calls) == 3  # the answer, its failed repair, its repair
 
 
@@ -166,7 +166,7 @@ def test_an_interrupted_eval_that_was_resumed_leaves_no_answers_that_a_later_run
     forge.eval("mood", students=STUDENTS[:1])
     server.reset()
     for case in cases[10:]:
-        forge.run("mood", case["input"], student=STUDENTS[0])
+        forge.run("mood@latest", case["input"], student=STUDENTS[0])
     assert len(server.calls) == 20
 
 
@@ -177,10 +177,10 @@ def test_a_key_that_was_set_anew_is_used_by_the_next_command(repo, server, forge
     monkeypatch.setenv("FAKE_KEY", "fk-" + "0" * 32)
     other = forge_at(repo)
     with pytest.raises(KeyRejected):
-        other.run("mood", cases[0]["input"], student="chat:small")
+        other.run("mood@latest", cases[0]["input"], student="chat:small")
     monkeypatch.setenv("FAKE_KEY", teacher.KEY)
     assert other.doctor(["chat:small"]).findings[-1].state == "ok"
-    assert other.run("mood", cases[0]["input"], student="chat:small").ok
+    assert other.run("mood@latest", cases[0]["input"], student="chat:small").ok
 
 
 def test_two_endpoints_that_differ_in_a_header_share_no_answers(repo, server, forge_at):
@@ -232,7 +232,7 @@ def test_a_model_of_the_callers_own_with_a_cost_cannot_be_held_to_a_budget(repo,
     skill_in(repo)
     forge = forge_at(repo, providers={"own:m": Paid(name="own:m", default={"queue": "billing", "quote": "x"})})
     with pytest.raises(UsageError, match="cannot be held to a budget"):
-        forge.run("ticket-triage", {"ticket": "x"}, student="own:m", terms=Terms(budget_usd=1))
+        forge.run("ticket-triage@latest", {"ticket": "x"}, student="own:m", terms=Terms(budget_usd=1))
 
 
 # recordings
@@ -291,7 +291,7 @@ def test_a_replay_needs_neither_the_endpoints_nor_the_weights_of_what_was_record
     terms = Terms(replay=tmp_path / "rec")
     assert results(replayed.eval("mood", students=students, teacher="strong:teacher", terms=terms)) == results(report)
     with pytest.raises(UsageError, match="no provider 'strong'"):
-        replayed.run("mood", cases[0]["input"], student="strong:other", terms=terms)
+        replayed.run("mood@latest", cases[0]["input"], student="strong:other", terms=terms)
 
 
 def test_a_second_command_into_one_recording_says_that_the_first_answers_stay(repo, server, forge_at, tmp_path):
@@ -341,7 +341,7 @@ def test_a_recording_that_was_edited_is_read_again_by_the_next_command(repo, ski
         asked = {"role": "run", "task": digest("Route one ticket to billing or bug."), "input": {"ticket": "x"}}
         said = {"json": {"queue": queue, "quote": "x"}}
         file.write_text(json.dumps({"request": asked, "response": said}) + "\n")
-        assert forge.run("ticket-triage", {"ticket": "x"}, student=f"replay:{file}").output["queue"] == queue
+        assert forge.run("ticket-triage@latest", {"ticket": "x"}, student=f"replay:{file}").output["queue"] == queue
 
 
 def test_free_models_are_recorded_too(repo, skill_in, forge_at, tmp_path):
@@ -349,8 +349,8 @@ def test_free_models_are_recorded_too(repo, skill_in, forge_at, tmp_path):
     good = {"queue": "billing", "quote": "x"}
     forge = forge_at(repo, providers={"scripted:s": Scripted(default=good, name="scripted:s")})
     ask = {"ticket": "x"}
-    run = forge.run("ticket-triage", ask, student="scripted:s", terms=Terms(record=tmp_path / "rec"))
-    again = forge.run("ticket-triage", ask, student="scripted:s", terms=Terms(replay=tmp_path / "rec"))
+    run = forge.run("ticket-triage@latest", ask, student="scripted:s", terms=Terms(record=tmp_path / "rec"))
+    again = forge.run("ticket-triage@latest", ask, student="scripted:s", terms=Terms(replay=tmp_path / "rec"))
     assert again.model_copy(update={"id": run.id}) == run
 
 

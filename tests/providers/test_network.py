@@ -123,3 +123,15 @@ def test_what_cannot_change_an_answer_is_not_in_the_fingerprint():
     assert {printed(**options) for options in same} == {plain}
     other = ({"temperature": 0.5}, {"effort": "low"}, {"structured": "prompt"}, {"base_url": "http://localhost:1/v1"})
     assert len({plain, *(printed(**options) for options in other)}) == 5
+
+
+def test_a_model_that_the_price_list_marks_is_known_to_end():
+    from skillforge.endpoints import ModelOptions
+    from skillforge.providers.retirement import retirement
+    from skillforge.providers.wires.wire import Address
+
+    marked = Address("m", "openai-chat", "https://api.x.ai/v1", "grok-2-1212", ModelOptions())
+    found = retirement(marked)
+    assert found is not None
+    assert (found.day, found.source.startswith("genai-prices")) == (None, True)
+    assert retirement(Address("m", "openai-chat", "http://127.0.0.1:9/v1", "grok-2-1212", ModelOptions())) is None

@@ -294,7 +294,7 @@ def test_a_skill_is_held_to_its_schema_whatever_the_server_does(forge, repo, api
     home = repo / "skills" / "colour-sense"
     home.mkdir(parents=True)
     (home / "skill.yaml").write_text(json.dumps(SKILL))
-    run = forge.run("colour-sense", {"text": "Is red a warm colour?"}, student=f"{api}:smollm2")
+    run = forge.run("colour-sense@latest", {"text": "Is red a warm colour?"}, student=f"{api}:smollm2")
     assert run.status in ("ok", "failed")
     first, *more = run.attempts
     assert len(more) == (1 if first.problems else 0)  # a wrong answer is repaired once

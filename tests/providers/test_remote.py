@@ -588,3 +588,116 @@ def test_what_a_server_asks_one_caller_to_wait_is_not_stretched_for_all(asking):
 
     run(main)
     assert wire.times == [0, 2, pytest.approx(3)]
+
+
+# hasty: another model is ready to answer
+
+
+def test_a_hasty_twin_gives_up_after_two_tries_and_the_patient_one_goes_on(asking):
+    wire = Told([down("HTTP 503")] * 4)
+    patient = remote(wire)
+    error = failure(patient.hasty(), asking())
+    assert (type(error), error.calls) == (ServerFailure, 2)
+    assert ask(patient, asking()).calls == 3
+
+
+def test_a_hasty_twin_does_not_wait_for_the_end_of_a_rate_limit(asking):
+    wire = Told([RateLimited("HTTP 429", retry_after_s=60)])
+    provider = remote(wire).hasty()
+    ended: list[tuple[float, ProviderError]] = []
+
+    async def call() -> None:
+        with pytest.raises(RateLimited) as caught:
+            await provider.complete(asking())
+        ended.append((anyio.current_time(), caught.value))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(call)
+
+    run(main)
+    assert {time for time, _ in ended} == {1.0}
+    assert len(wire.calls) == 1
+    last = ended[-1][1]
+    assert "rate limited, no call for " in str(last)
+    assert (last.calls, last.maybe_billed) == (0, False)
+    assert isinstance(last, RateLimited)
+    assert last.retry_after_s == pytest.approx(61, abs=1)
+
+
+def test_calls_that_wait_for_others_to_end_are_not_given_up(asking):
+    provider = remote(Told(seconds=30.0), limiter=Limiter(1)).hasty()
+    answered: list[Completion] = []
+
+    async def call() -> None:
+        answered.append(await provider.complete(asking()))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(call)
+
+    run(main)
+    assert len(answered) == 4
+
+
+def test_what_a_hasty_twin_was_held_back_from_is_no_failure_of_the_server(asking):
+    wire = Told([RateLimited("HTTP 429", retry_after_s=60)])
+    patient = remote(wire)
+
+    async def main() -> Completion:
+        for _ in range(9):
+            with pytest.raises(RateLimited):
+                await patient.hasty().complete(asking())
+        return await patient.complete(asking())
+
+    assert run(main).calls == 1
+
+
+def test_a_hasty_try_is_bounded(asking):
+    asked: list[float] = []
+
+    async def note(request: Request, dialect: Dialect) -> Completion:
+        asked.append(request.timeout_s)
+        return answer()
+
+    provider = remote(Told([note, note, note]))
+    ask(provider, asking())
+    ask(provider.hasty(), asking())
+    ask(provider.hasty(), asking(timeout_s=5))
+    assert asked == [600.0, 120.0, 5.0]
+
+
+def test_wires_that_a_refused_key_left_behind_are_closed_while_others_go_on(asking):
+    made: list[Told] = []
+
+    def connect() -> Wire:
+        made.append(Told([60.0] if not made else [KeyRejected("HTTP 401")]))
+        return made[-1]
+
+    address = Address(NAME, "openai-chat", "http://x/v1", "m", ModelOptions())
+    provider = Remote(address, connect, limiter=lambda: Limiter(8), price=list_price, most=8)
+
+    async def long_call() -> None:
+        assert (await provider.complete(asking())).text == "yes"
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(long_call)
+            await anyio.sleep(0.1)
+            provider._line.breaker.failed(KeyRejected("HTTP 401"))
+            for _ in range(5):
+                with pytest.raises(KeyRejected):
+                    await provider.under(Budget(None)).complete(asking())
+                assert made[0].closed == 0
+        assert [wire.closed for wire in made] == [1, 1, 1, 1, 1, 0]
+        with pytest.raises(KeyRejected):
+            await provider.under(Budget(None)).complete(asking())
+        assert sum(wire.closed for wire in made) == len(made) - 1
+        await provider.aclose()
+        assert {wire.closed for wire in made} == {1}
+
+    run(main)

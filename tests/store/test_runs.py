@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
@@ -16,6 +16,7 @@ from skillforge.messages import Usage
 from skillforge.redact import Redactor
 from skillforge.run import Attempt, CheckResult, Run
 from skillforge.sample import Sample
+from skillforge.secretpatterns import is_credential
 from skillforge.store.database import rows
 from skillforge.store.runs import RunLog, new_run_id
 from skillforge.store.samples import SampleLog
@@ -180,6 +181,18 @@ def test_absurd_token_counts_are_a_store_error_and_nothing_is_half_written(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(text=st.text(max_size=60), key=st.text(max_size=10))
 def test_any_text_from_a_model_reads_back(text: str, key: str, log: RunLog, make_run: MakeRun) -> None:
+    assume(not is_credential(key, text))
     run = make_run(input={key: text}, output=[text], attempts=(Attempt(kind="student", text=text, problems=(text,)),))
     read = log.get(log.add(run, source="run")).run
     assert (read.input, read.output, read.attempts) == (run.input, run.output, run.attempts)
+
+
+def test_what_a_deployment_did_comes_back_without_secrets(db, redactor, make_run, canary):
+    log = RunLog(db, redactor)
+    run_id = log.add(make_run(alias="production", fallback=f"a:b could not answer: key {canary}"), source="run")
+    stored = log.get(run_id).run
+    assert stored.alias == "production"
+    assert stored.fallback.startswith("a:b could not answer: key [redacted:")
+    quiet = RunLog(db, redactor, store_io="none")
+    told = quiet.get(quiet.add(make_run(fallback="a:b could not answer: I quote"), source="run")).run
+    assert (told.alias, told.fallback) == ("", "a:b could not answer")

@@ -13,7 +13,7 @@ from skillforge.providers.wires.sdk_errors import SHORTEN, Clean, server_error
 
 SCHEMA_HINT = "simplify the output schema: no external $ref, no true/false as a schema, list bounds below 1000"
 
-_STOPS: Mapping[str, StopReason] = {
+STOPS: Mapping[str, StopReason] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
@@ -65,7 +65,7 @@ class ChatAnswer:
 
         Raises ``ServerFailure`` when nothing says why the model stopped: such an answer was cut off on its way.
         """
-        stop = _STOPS.get(self._reason) if isinstance(self._reason, str) else None
+        stop = STOPS.get(self._reason) if isinstance(self._reason, str) else None
         if stop is None:
             shown = self._clean(repr(self._reason)[:50])
             text = f"{self._name}: the answer was cut off on its way (finish reason: {shown})"
@@ -81,7 +81,7 @@ class ChatAnswer:
             message=message,
             stop="refusal" if refusal else _settled(stop, message),
             model=model or self._clean(self._model[:200]) or self._name,
-            usage=_usage(self._usage),
+            usage=usage_of(self._usage),
             latency_s=latency_s,
             logprobs=tuple(self._logprobs) or None,
         )
@@ -127,7 +127,7 @@ def _content(content: Any) -> str:
     return reading.text(content)
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
+def usage_of(usage: Mapping[str, Any]) -> Usage:
     return reading.usage_of(
         usage.get("prompt_tokens"),
         usage.get("completion_tokens"),

@@ -27,7 +27,7 @@ from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
 
 KIND = "anthropic"  # of the reasoning that may be handed back here
 
-_STOPS: Mapping[str, StopReason] = {
+STOPS: Mapping[str, StopReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
@@ -99,7 +99,7 @@ def _completion(
     if response.get("type") == "error":
         raise server_error(response, name=address.name, clean=clean)
     reason, content, model = response.get("stop_reason"), response.get("content"), response.get("model")
-    stop = _STOPS.get(reason) if isinstance(reason, str) else None
+    stop = STOPS.get(reason) if isinstance(reason, str) else None
     if stop is None:
         said = clean(reason)[:40] if isinstance(reason, str) else "none"
         raise ServerFailure(

@@ -28,7 +28,7 @@ from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
 
 KIND = "openai-responses"  # of the reasoning parts that this wire gives and takes back
 
-_STOPS: Mapping[str, StopReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+STOPS: Mapping[str, StopReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 _TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _AS_IT_IS: Clean = str
 
@@ -87,7 +87,7 @@ def completion_of_response(response: Any, *, name: str, latency_s: float, clean:
         message=message,
         stop=stop,
         model=clean(reading.text(answer.get("model"))[:200]) or name,
-        usage=_usage(reading.mapping(answer.get("usage"))),
+        usage=usage_of(reading.mapping(answer.get("usage"))),
         latency_s=latency_s,
         logprobs=tuple(logprobs) or None,
     )
@@ -186,8 +186,8 @@ def _stop(answer: Mapping[str, Any], *, name: str, clean: Clean) -> StopReason:
     reason = reading.mapping(answer.get("incomplete_details")).get("reason")
     if status == "completed":
         return "stop"
-    if status == "incomplete" and isinstance(reason, str) and reason in _STOPS:
-        return _STOPS[reason]
+    if status == "incomplete" and isinstance(reason, str) and reason in STOPS:
+        return STOPS[reason]
     if status == "failed":
         raise ServerFailure(f"{name}: the answer failed, and the server says no more", maybe_billed=True)
     shown = clean(repr(status)[:50]) + (f", {clean(repr(reason)[:50])}" if reason else "")
@@ -225,7 +225,7 @@ def _reasoning(item: Mapping[str, Any]) -> Iterator[Part]:
         yield Reasoning(kind=KIND, data={"summary": [], **data})
 
 
-def _usage(usage: Mapping[str, Any]) -> Usage:
+def usage_of(usage: Mapping[str, Any]) -> Usage:
     return reading.usage_of(
         usage.get("input_tokens"),
         usage.get("output_tokens"),

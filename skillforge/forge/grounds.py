@@ -1,0 +1,120 @@
+"""On what grounds a version may be promoted: fresh evidence with the verdict ``pass``, or all that it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from skillforge.case import Suite
+from skillforge.engine.execute import Executor, PromptExecutor
+from skillforge.engine.frame import HARNESS
+from skillforge.errors import SkillforgeError
+from skillforge.evals.report import EvalReport
+from skillforge.forge.evals import find_suite, teacher_executor
+from skillforge.forge.workspace import Workspace
+from skillforge.store.evidence import Evidence
+from skillforge.store.registry import SkillVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What was measured of a version, a student and a suite. ``reasons`` is what keeps it from being proof, all at
+    once; empty where it is a fresh ``pass``. ``suite`` and ``evidence`` are ``None`` where there is none.
+    """
+
+    suite: Suite | None
+    evidence: Evidence | None
+    reasons: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The newest verdict for exactly this version, student and suite; empty where it was never measured."""
+        if self.suite is None or self.evidence is None or self.evidence.suite_digest != self.suite.digest():
+            return ""
+        return self.evidence.verdict
+
+
+def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | None) -> Grounds:
+    """Look for proof that ``student`` matches the teacher with this version on its suite, or on ``suite``."""
+    measured = [item for item in work.evidence.for_skill(version.name) if item.student == student]
+    own = [item for item in measured if item.digest == version.digest]
+    try:
+        found = find_suite(work, version, suite)
+    except SkillforgeError as exc:
+        return Grounds(None, None, (f"there is no suite to have passed: {exc}",))
+    fitting = [item for item in own if item.suite_digest == found.digest()]
+    if fitting:
+        newest = fitting[0]
+        return Grounds(found, newest, tuple(_flaws(work, newest, found)))
+    what = f"{version.name}@{version.version} with {student}"
+    same_name = next((item for item in own if item.suite == found.name), None)
+    if same_name is not None:
+        changed = (
+            f"the cases or the rule of the suite {found.name} changed since {what} was measured on it"
+            f" ({_day(same_name)}: {_told(same_name)})"
+        )
+        return Grounds(found, same_name, (changed, *_flaws(work, same_name, found, verdict=False)))
+    never = f"{what} was never measured on the suite {found.name}"
+    if own:
+        return Grounds(found, None, (f"{never}, only on {', '.join(sorted({item.suite for item in own}))}",))
+    if measured:
+        other = f"another version of it was on {_day(measured[0])}: {_told(measured[0])}"
+        return Grounds(found, None, (f"{never}; {other}",))
+    return Grounds(found, None, (never,))
+
+
+def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool = True) -> list[str]:
+    reasons = []
+    if verdict and evidence.verdict != "pass":
+        reasons.append(f"the verdict of {_day(evidence)} is {evidence.verdict}: {_told(evidence)}")
+    wanted = "test" if any(case.split for case in suite.cases) else "all"
+    if evidence.split != wanted:
+        reasons.append(f"it was measured on the split {evidence.split}, not on {wanted}")
+    if evidence.harness != HARNESS:
+        reasons.append(
+            f"it was measured with another harness ({evidence.harness}, now {HARNESS}): models see other prompts now"
+        )
+    reasons += _changed(work, "student", evidence.student, evidence.student_identity, None)
+    reasons += _changed(work, "teacher", evidence.teacher, evidence.teacher_identity, suite)
+    return reasons
+
+
+def _changed(work: Workspace, role: str, model: str, identity: str, suite: Suite | None) -> list[str]:
+    """Why the model is not the one that was measured. No key is looked up for that, nothing is asked."""
+
+    def executor(name: str, *, role: str = "run") -> PromptExecutor:
+        return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
+
+    try:
+        now: Executor = executor(model) if suite is None else teacher_executor(suite, model, executor)
+        current = now.identity
+    except (SkillforgeError, OSError) as exc:
+        return [f"the {role} {model} cannot be found any more: {exc}"]
+    if current == identity:
+        return []
+    if identity.startswith("replay ") and not current.startswith("replay "):
+        return [f"the {role}'s answers came from a recording (--replay), not from {model} itself"]
+    return [f"the {role} {model} is not what was measured: its weights, address, options or custom checks changed"]
+
+
+def _told(evidence: Evidence) -> str:
+    """The figures behind a verdict, in one line."""
+    try:
+        report = EvalReport.model_validate(evidence.report)
+    except ValidationError:  # of another version of skillforge
+        return f"{evidence.verdict}, {evidence.cases} cases"
+    arm = next((arm for arm in report.arms if (arm.kind, arm.student) == ("skill", evidence.student)), None)
+    right = "" if arm is None else f"{_percent(arm.quality)} right, the teacher {_percent(report.teacher.quality)}"
+    versus = None if arm is None else arm.versus_teacher
+    worse = "" if versus is None else f"at most {100 * max(0.0, -versus.bounds.low):.1f} points worse"
+    return ", ".join(part for part in (evidence.verdict, right, worse, f"{evidence.cases} cases") if part)
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.1f}%"
+
+
+def _day(evidence: Evidence) -> str:
+    return evidence.created_at[:10]

@@ -1,0 +1,166 @@
+"""Log files into the registry, and the calls that a scan reads: from files, or those kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from anyio.lowlevel import checkpoint
+
+from skillforge.call import Call
+from skillforge.config import STATE_FOLDER, StoreIO, store_io
+from skillforge.forge.pricing import call_pricer
+from skillforge.formats.logs import Broken, read_logs
+from skillforge.messages import Value
+from skillforge.redact import Redactor
+from skillforge.store.calls import CallLog
+
+if TYPE_CHECKING:
+    from skillforge.forge.workspace import Workspace
+
+QUARANTINE = "quarantine"  # the folder below .skillforge
+_TOGETHER = 500  # calls of one transaction
+_SHOWN = 2_000  # characters of a broken record that are kept
+_LOOKED_AT = 32_768  # characters of it that are cleaned: a secret must not be cut before it is known
+
+OnCalls = Callable[[int], None]
+
+
+class Imported(Value):
+    """What became of log files' records.
+
+    ``read`` calls were read, of which ``new`` were stored and ``known`` were stored before. ``skipped`` records are no
+    model calls (spans, embeddings), ``quarantined`` ones could not be read: ``quarantine`` is the file that shows them,
+    empty where there are none.
+    """
+
+    read: int = 0
+    new: int = 0
+    known: int = 0
+    skipped: int = 0
+    quarantined: int = 0
+    quarantine: str = ""
+
+
+def call_log(work: Workspace) -> CallLog:
+    """The repository's recorded calls."""
+    return CallLog(work.database, work.redactor, store_io(work.settings))
+
+
+async def import_logs(
+    work: Workspace, paths: Sequence[Path], tags: Mapping[str, str], on_calls: OnCalls = lambda count: None
+) -> Imported:
+    """Store the calls of log files with ``tags`` added; what is stored already is left. ``on_calls`` gets the count.
+
+    A batch of calls is one transaction, and cancelling is possible after each: an import that is interrupted keeps what
+    it did, and does the rest when it is run again. Raises ``NotFound`` for a missing file, ``UsageError`` for one of no
+    known format.
+    """
+    log, price = call_log(work), call_pricer(work)
+    read = new = skipped = 0
+    with _Quarantine(work.root, paths, work.redactor) as quarantine:
+
+        def calls() -> Iterator[Call]:
+            nonlocal skipped
+            for item in read_logs(paths):
+                if isinstance(item, Broken):
+                    quarantine.add(item)
+                elif item is None:
+                    skipped += 1
+                else:
+                    yield price(item.model_copy(update={"tags": {**item.tags, **tags}}) if tags else item)
+
+        found = calls()
+        while together := list(islice(found, _TOGETHER)):
+            new += log.add(together, "import")
+            read += len(together)
+            on_calls(read)
+            await checkpoint()
+    return Imported(
+        read=read,
+        new=new,
+        known=read - new,
+        skipped=skipped,
+        quarantined=quarantine.count,
+        quarantine=str(quarantine.path) if quarantine.count else "",
+    )
+
+
+def read_calls(work: Workspace, paths: Sequence[Path] = (), on_calls: OnCalls = lambda count: None) -> Iterator[Call]:
+    """The calls of log files, or without any those that are kept, oldest first; with their cost, one at a time.
+
+    What comes from files has its secrets taken out as if it were stored. Records that cannot be read are counted and
+    said at the end. Raises what ``import_logs`` raises.
+    """
+    count = broken = 0
+    for item in _from_files(work, paths) if paths else call_log(work).stream():
+        if isinstance(item, Broken):
+            broken += 1
+        elif item is not None:
+            yield item
+            count += 1
+            if count % _TOGETHER == 0:
+                on_calls(count)
+    on_calls(count)
+    if broken:
+        many = "1 record" if broken == 1 else f"{broken:,} records"
+        them = "it" if broken == 1 else "them"
+        work.say(f"{many} could not be read: skillforge log import puts {them} aside and says why")
+
+
+def _from_files(work: Workspace, paths: Sequence[Path]) -> Iterator[Call | Broken | None]:
+    price = call_pricer(work)
+    io: StoreIO = (
+        "full" if store_io(work.settings) == "full" else "redacted"
+    )  # a scan stores no calls: without texts it is none
+    clean = CallLog(work.database, work.redactor, io).clean
+    for item in read_logs(paths):
+        yield clean(price(item)) if isinstance(item, Call) else item
+
+
+class _Quarantine:
+    """The file of records that could not be read, made with the first of them; importing again writes it anew."""
+
+    def __init__(self, root: Path, paths: Sequence[Path], redactor: Redactor) -> None:
+        names = "\0".join(os.path.abspath(path) for path in paths)
+        digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        first = re.sub(r"[^A-Za-z0-9._-]", "_", paths[0].name)[:80] if paths else "log"
+        self.path = root / STATE_FOLDER / QUARANTINE / f"{first}-{digest}.jsonl"
+        self.count = 0
+        self._redactor = redactor
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> _Quarantine:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, broken: Broken) -> None:
+        if self._file is None:
+            self._file = self._opened()
+        self.count += 1
+        clean = self._redactor.text
+        line = {"file": clean(broken.file), "line": broken.line, "reason": clean(broken.reason)}
+        line["text"] = self._clean(broken.text)
+        self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
+
+    def _opened(self) -> IO[str]:
+        """A new file for this user only."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+        return os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii")
+
+    def _clean(self, text: str) -> str:
+        """The start of a record without secrets, by its keys too where it is whole JSON."""
+        with suppress(ValueError, RecursionError):
+            text = json.dumps(self._redactor.value(json.loads(text)), ensure_ascii=False)
+        return self._redactor.text(text[:_LOOKED_AT])[:_SHOWN]

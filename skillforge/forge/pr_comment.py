@@ -1,0 +1,243 @@
+"""Markdown for a pull request: what changes in the skills, what was measured of it, what is deployed, at what cost.
+
+Built from files alone, those of the working tree and those of the base revision: CI has no registry.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from skillforge.config import SKILLS_FOLDER
+from skillforge.errors import SkillforgeError
+from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.versus_today import saving_text
+from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
+from skillforge.forge.diff import Change, skill_changes, text_changes
+from skillforge.forge.evals import find_suite
+from skillforge.forge.git_tree import checkout
+from skillforge.forge.workspace import Workspace
+from skillforge.lockfile import LockedSkill, Move, read_lock
+from skillforge.skill import Skill
+from skillforge.skillfile import SKILL_FILE, read_skill
+from skillforge.store.registry import SkillVersion
+
+MARKER = "<!-- skillforge pr-comment -->"  # lets CI find its former comment and replace it
+_WORDS = {"pass": "✅ REPLACE", "fail": "❌ KEEP", "inconclusive": "⚠️ NOT SURE", "": "not measured"}
+_CASES = 20  # ids of lost and of won cases that are listed
+_LINES = 60  # of a text's diff
+_CHANGES = 30
+
+
+def pr_comment(work: Workspace, base: str) -> str:
+    """The comment against a git revision.
+
+    Raises ``NotFound`` for a revision that git does not know, ``SkillFileError`` for a broken lock.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        before = Path(name).resolve()
+        checkout(work.root, base, before)
+        names = sorted({*_names(before), *_names(work.root)})
+        locks = read_lock(before), read_lock(work.root)
+        sections = [_section(work, before, skill, (locks[0].skill(skill), locks[1].skill(skill))) for skill in names]
+    told = [line for section in sections if section for line in (*section, "")]
+    if not told:
+        told = ["No skill changes in this pull request."]
+    return work.redactor.text("\n".join([MARKER, "## skillforge", "", *told])).rstrip() + "\n"
+
+
+def _names(root: Path) -> set[str]:
+    return {path.parent.name for path in (root / SKILLS_FOLDER).glob(f"*/{SKILL_FILE}")} | set(read_lock(root).skills)
+
+
+def _section(work: Workspace, before: Path, name: str, entries: tuple[LockedSkill, LockedSkill]) -> list[str]:
+    """What is to be said of one skill; empty where nothing about it changes."""
+    old, new = _skill(before, name), _skill(work.root, name)
+    if isinstance(new, SkillforgeError):
+        return [f"### {_code(name)}", "", f"❌ the file is broken: {_plain(str(new))}"]
+    known = old if isinstance(old, Skill) else None
+    evidence, moves = _evidence(work.root, name, new), _moves(entries)
+    changed = (known is None) != (new is None) or (known is not None and new is not None and known != new)
+    if not (changed or moves or evidence != _evidence(before, name, new)):
+        return []
+    lines = [f"### {_code(name)}{_numbered(entries[1], new)}", ""]
+    if new is None:
+        lines.append("The skill's file is removed.")
+    elif known is None:
+        lines.append(f"A new skill: {_plain(new.description)}")
+    else:
+        lines += _changes(known, new)
+    if new is not None:
+        lines += ["", *_measured(work, new, evidence)]
+    return [*lines, *(["", "**Deployment**", ""] if moves else []), *(_moved(move, entries[0]) for move in moves)]
+
+
+def _skill(root: Path, name: str) -> Skill | SkillforgeError | None:
+    folder = root / SKILLS_FOLDER / name
+    if not (folder / SKILL_FILE).is_file():
+        return None
+    try:
+        return read_skill(folder).skill
+    except SkillforgeError as exc:
+        return exc
+
+
+def _numbered(entry: LockedSkill, skill: Skill | None) -> str:
+    digest = "" if skill is None else skill.digest()
+    number = next((number for number, locked in entry.versions.items() if locked == digest), None)
+    return f" @{number}" if number is not None else " (a draft)" if skill is not None else ""
+
+
+def _changes(before: Skill, after: Skill) -> list[str]:
+    found, texts = skill_changes(before, after), text_changes(before, after)
+    if not (found or texts):
+        return ["The skill itself is unchanged."]
+    lines = [f"- {_change(change)}" for change in found[:_CHANGES]]
+    if len(found) > _CHANGES:
+        lines.append(f"- and {len(found) - _CHANGES} more changes")
+    for part, diff in texts.items():
+        added = sum(line.startswith("+") for line in diff)
+        removed = sum(line.startswith("-") for line in diff)
+        lines += [f"- {part}: {added} lines added, {removed} removed", "", *_folded(f"{part} as a diff", diff)]
+    return lines
+
+
+def _change(change: Change) -> str:
+    what = f"{change.part} {_code(change.name)}" if change.name else change.part
+    return f"{what} {change.kind}"
+
+
+def _folded(title: str, diff: Iterable[str]) -> list[str]:
+    lines = [*diff]
+    shown = [line.replace("```", "`​``") for line in lines[:_LINES]]  # a fence in it would end ours
+    rest = [f"… {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
+    return [f"<details><summary>{title}</summary>", "", "```diff", *shown, *rest, "```", "", "</details>", ""]
+
+
+def _evidence(root: Path, name: str, skill: Skill | None) -> list[RecordedEvidence]:
+    """What was measured of exactly this version; what cannot be read counts as not measured."""
+    found: list[RecordedEvidence] = []
+    for path in sorted((root / SKILLS_FOLDER / name / EVIDENCE_FOLDER).glob("*.json")):
+        try:
+            found += read_evidence(path)
+        except SkillforgeError:
+            continue
+    return [item for item in found if skill is not None and item.digest == skill.digest()]
+
+
+def _measured(work: Workspace, skill: Skill, evidence: list[RecordedEvidence]) -> Iterator[str]:
+    if not evidence:
+        yield f"**Not measured.** `skillforge eval {skill.name} --students MODEL`, then commit what it writes."
+        return
+    yield "| student | verdict | right | teacher | difference (at most worse) | cost of 1,000 | saving | cases |"
+    yield "|---|---|---|---|---|---|---|---|"
+    folded: list[str] = []
+    suite = _suite_now(work, skill)
+    for item in evidence:
+        report = EvalReport.model_validate(item.report)
+        arm = next(arm for arm in report.arms if arm.kind == "skill" and arm.student == item.student)
+        yield _row(item, report, arm, stale=suite not in ("", item.suite_digest))
+        folded += _cases(item, arm)
+    yield ""
+    yield from folded
+
+
+def _suite_now(work: Workspace, skill: Skill) -> str:
+    """The digest of the skill's suite as it is; empty where it cannot be read here (cases may be elsewhere)."""
+    version = SkillVersion(
+        name=skill.name,
+        version=0,
+        digest=skill.digest(),
+        skill=skill,
+        status="",
+        task="",
+        source_path=None,
+        provenance={},
+        created_at="",
+    )
+    try:
+        return find_suite(work, version, None).digest()
+    except SkillforgeError:
+        return ""
+
+
+def _row(item: RecordedEvidence, report: EvalReport, arm: ArmReport, *, stale: bool) -> str:
+    versus = arm.versus_teacher
+    teacher = report.teacher
+    verdict = _WORDS[item.verdict] + (" (the suite changed since: stale)" if stale else "")
+    cells = [
+        _code(item.student),
+        verdict,
+        _share(arm.quality),
+        f"{_share(teacher.quality)} ({_plain(item.teacher)})",
+        "?" if versus is None else f"{100 * versus.difference:+.1f} ({100 * versus.bounds.low:+.1f})",
+        _usd(arm.usd_per_1000),
+        _saving(report, arm),
+        f"{item.cases:,} of {_code(item.suite)} {item.split}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _saving(report: EvalReport, arm: ArmReport) -> str:
+    """Against the program's own calls where they were measured (list price, really paid), else against the teacher."""
+    today = arm.versus_today
+    if today is not None and today.saving_real is not None:
+        listed = "" if today.saving_list is None else f"{saving_text(today.saving_list)} at list price, "
+        return f"{listed}{saving_text(today.saving_real)} really paid"
+    versus = arm.versus_teacher
+    return "?" if versus is None or versus.saving is None else saving_text(versus.saving)
+
+
+def _cases(item: RecordedEvidence, arm: ArmReport) -> list[str]:
+    versus = arm.versus_teacher
+    if versus is None or not (versus.lost or versus.gained):
+        return []
+    title = f"{_plain(item.student)}: {len(versus.lost)} cases lost, {len(versus.gained)} won"
+    lines = [f"<details><summary>{title}</summary>", ""]
+    for word, ids in (("Lost", versus.lost), ("Won", versus.gained)):
+        shown = ", ".join(_code(case) for case in ids[:_CASES])
+        more = f" and {len(ids) - _CASES} more" if len(ids) > _CASES else ""
+        lines += [f"{word}: {shown or 'none'}{more}", ""]
+    return [*lines, f"With their texts: `skillforge show {item.skill} --lost`", "", "</details>", ""]
+
+
+def _moves(entries: tuple[LockedSkill, LockedSkill]) -> list[Move]:
+    known = {move.id for move in entries[0].moves}
+    return [move for move in entries[1].moves if move.id not in known]
+
+
+def _moved(move: Move, before: LockedSkill) -> str:
+    former = before.alias(move.alias)
+    start = "nothing" if former is None else f"@{former.version} on {_code(former.student)}"
+    end = "nothing" if move.version is None else f"@{move.version} on {_code(move.student)}"
+    line = f"- {_code(move.alias)}: {start} → {end} ({move.action}"
+    line += f", fallback {_code(move.fallback)}" if move.fallback else ""
+    line += f", {_WORDS.get(move.verdict, '?')}" if move.version is not None else ""
+    line += ")"
+    if move.accepted_risk:
+        line += f" **risk accepted: {_plain(move.accepted_risk)}**"
+    return line + (f" {_plain(move.reason)}" if move.reason else "")
+
+
+def _share(value: float | None) -> str:
+    return "?" if value is None else f"{100 * value:.1f}%"
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"${value:.4g}"
+
+
+def _code(text: str) -> str:
+    """The text as inline code; what would end it or the table's cell is taken out."""
+    return f"`{_one_line(text).replace('`', '')}`"
+
+
+def _plain(text: str) -> str:
+    """One line that means nothing to Markdown, HTML or a forge (no mentions, no links)."""
+    escaped = "".join(f"\\{char}" if char in "\\`*_[]<>#!~" else char for char in _one_line(text))
+    return escaped.replace("@", "@​").replace("://", ":​//")
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text).replace("|", "/")[:300]

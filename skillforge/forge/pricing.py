@@ -1,0 +1,81 @@
+"""What a recorded call cost, and what it would have cost without a prompt cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from skillforge.call import Api, Call
+from skillforge.endpoints import ModelOptions
+from skillforge.errors import UsageError
+from skillforge.messages import Cost, Usage
+from skillforge.providers.network import PUBLIC
+from skillforge.providers.prices import Pricer, pricer
+from skillforge.providers.wires.wire import Address
+
+if TYPE_CHECKING:
+    from skillforge.forge.workspace import Workspace
+
+_BATCH_SHARE = 0.5  # of the list price: https://platform.openai.com/docs/guides/batch, Anthropic's likewise
+_PUBLIC_OF: dict[Api, str] = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai"}
+
+
+def call_pricer(work: Workspace) -> Callable[[Call], Call]:
+    """A function that gives a call its ``cost`` and ``list_usd`` where it has none; what is unknown stays ``None``.
+
+    A price of the user's own goes first: that of the model on the endpoint of ``skillforge.toml`` with the call's
+    server, or of the public provider. Else it is the price list's for that server, for the API's own public one where
+    the server is not known. Calls of a batch (``service_tier``) cost half.
+    """
+
+    @lru_cache(maxsize=256)
+    def price_of(api: Api, server: str, model: str) -> Pricer:
+        return pricer(_address(work, api, server, model))
+
+    def priced(call: Call) -> Call:
+        if call.cost.usd is not None and call.list_usd is not None:
+            return call
+        price = price_of(call.api, call.server, call.model)
+        cost = price(call.usage, call.resolved)
+        found: dict[str, object] = {}
+        if call.cost.usd is None:
+            found["cost"] = _at_batch_price(cost) if call.params.get("service_tier") == "batch" else cost
+        if call.list_usd is None:
+            cached = call.usage.cached_tokens or call.usage.written_tokens
+            found["list_usd"] = (price(_uncached(call.usage), call.resolved) if cached else cost).usd
+        return call.model_copy(update=found)
+
+    return priced
+
+
+def _address(work: Workspace, api: Api, server: str, model: str) -> Address:
+    network = work.network
+    wanted = _plain(server)
+    for prefix in (*network.settings.endpoints, *PUBLIC):
+        try:
+            base_url = network.endpoint(prefix).base_url
+            if _plain(base_url) == wanted or (not wanted and prefix == _PUBLIC_OF[api]):
+                return network.address(f"{prefix}:{model}")
+        except UsageError:  # an address variable that holds no address
+            continue
+    return Address(model, api, server or PUBLIC[_PUBLIC_OF[api]].base_url, model, ModelOptions())
+
+
+def _plain(url: str) -> str:
+    """An address as two writings of it have it in common: programs end it with ``/v1`` or not."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return f"{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/v1')}"
+
+
+def _uncached(usage: Usage) -> Usage:
+    return usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})
+
+
+def _at_batch_price(cost: Cost) -> Cost:
+    usd = None if cost.usd is None else cost.usd * _BATCH_SHARE
+    return cost.model_copy(update={"usd": usd, "basis": f"{cost.basis}, half of it in a batch" if usd else cost.basis})

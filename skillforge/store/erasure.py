@@ -1,0 +1,143 @@
+"""Erasing rows for good: what is old, and all that holds certain texts. Afterwards the file holds none of it either.
+
+The guards of immutable rows are lifted inside the one transaction that erases, and stand again when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from skillforge.store.database import immediate, rows, store_errors, utc_now
+from skillforge.store.migrations import unguarded
+from skillforge.store.runs import CHUNK
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+PURGED = "purged"
+
+# What may hold a text, by table: the column that names a row's owner, and the columns that are searched.
+_TEXTS = {
+    "runs": ("id", ("input", "output", "reason", "checks", "tags", "fallback")),
+    "attempts": ("run_id", ("text", "problems", "error")),
+    "calls": ("id", ("body", "tags", "error", "conversation", "subject")),
+    "traces": ("key", ("body", "task", "case_id")),
+    "answers": ("key", ("body",)),
+    "evidence": ("id", ("report", "samples")),
+    "call_groups": ("id", ("body",)),
+    "versions": ("rowid", ("body", "source", "task", "provenance")),
+}
+_OLD = {"runs": "created_at", "calls": "at", "traces": "created_at", "answers": "created_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Rows that name a subject (ids by table), the bodies of its calls, and the inputs of its runs."""
+
+    rows: dict[str, list[Any]]
+    calls: list[dict[str, Any]]
+    inputs: list[dict[str, Any]]
+
+
+class Erasure:
+    """Finds rows and erases them. ``found`` everywhere maps a table to the ids of its rows."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def of_subject(self, subject: str) -> Named:
+        """What names the subject: calls by subject or conversation, runs by their tags of these names."""
+        calls = rows(self._db, "SELECT id, body FROM calls WHERE subject = ? OR conversation = ?", [subject, subject])
+        runs = rows(
+            self._db,
+            "SELECT id, input FROM runs WHERE EXISTS (SELECT 1 FROM json_each(runs.tags)"
+            " WHERE json_each.key IN ('subject', 'conversation') AND json_each.value = ?)",
+            [subject],
+        )
+        return Named(
+            rows={"calls": [row["id"] for row in calls], "runs": [row["id"] for row in runs]},
+            calls=[json.loads(row["body"]) for row in calls],
+            inputs=[json.loads(row["input"]) for row in runs if row["input"]],
+        )
+
+    def holding(self, forms: Iterable[str]) -> dict[str, list[Any]]:
+        """The rows in which one of the texts stands, as it is."""
+        found: dict[str, dict[Any, None]] = {}
+        for form in forms:
+            for table, (key, columns) in _TEXTS.items():
+                where = " OR ".join(f"instr(coalesce({column}, ''), ?) > 0" for column in columns)
+                values: list[Any] = [form] * len(columns)
+                if table == "versions":  # a BLOB is searched for bytes
+                    values[columns.index("source")] = form.encode("utf-8", "surrogatepass")
+                    where = where.replace("coalesce(source, '')", "coalesce(source, x'')")
+                sql = f"SELECT DISTINCT {key} AS id FROM {table} WHERE {where}"
+                found.setdefault(table, {}).update(dict.fromkeys(row["id"] for row in rows(self._db, sql, values)))
+        runs = {**found.get("runs", {}), **found.pop("attempts", {})}
+        return {table: list(ids) for table, ids in {**found, "runs": runs}.items() if ids}
+
+    def asked_with(self, inputs: Collection[str]) -> list[str]:
+        """Ids of the runs whose input is one of these (canonical JSON)."""
+        from skillforge.canonical import canonical_json
+
+        wanted = set(inputs)
+        stored = rows(self._db, "SELECT id, input FROM runs WHERE input IS NOT NULL") if wanted else []
+        return [row["id"] for row in stored if canonical_json(json.loads(row["input"])).decode() in wanted]
+
+    def older_than(self, moment: str) -> dict[str, list[Any]]:
+        """The rows from before a moment (UTC, ISO 8601), of what piles up: runs, calls, traces, answers."""
+        found = {}
+        for table, column in _OLD.items():
+            key = _TEXTS[table][0]
+            old = rows(self._db, f"SELECT {key} AS id FROM {table} WHERE {column} <> '' AND {column} < ?", [moment])
+            found[table] = [row["id"] for row in old]
+        return found
+
+    def versions(self, rowids: Collection[int]) -> list[tuple[int, str, int]]:
+        """(row, skill, version) of version rows."""
+        marks = ", ".join("?" * len(rowids))
+        sql = f"SELECT rowid AS id, skill, version FROM versions WHERE rowid IN ({marks}) ORDER BY skill, version"
+        return [(row["id"], row["skill"], row["version"]) for row in rows(self._db, sql, list(rowids))]
+
+    def erase(self, found: dict[str, list[Any]]) -> None:
+        """Delete the rows in one transaction; of versions only the content goes, their numbers stay taken.
+
+        What is deleted is overwritten in the file, the log of the file is emptied, and the file is written anew.
+        Raises ``StoreError`` while another process reads or writes for longer than the busy timeout.
+        """
+        with store_errors(self._db):
+            self._db.conn.execute("PRAGMA secure_delete = ON")
+        with immediate(self._db) as conn, unguarded(conn):
+            for table, ids in found.items():
+                if table == "versions":
+                    _empty(conn, ids)
+                else:
+                    for chunk in _chunks(ids):
+                        marks = ", ".join("?" * len(chunk))
+                        conn.execute(f"DELETE FROM {table} WHERE {_TEXTS[table][0]} IN ({marks})", chunk)
+        with store_errors(self._db):
+            self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.conn.execute("VACUUM")
+            self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def _empty(conn: sqlite3.Connection, ids: Collection[int]) -> None:
+    """A version without content: the tombstone says why."""
+    for rowid in ids:
+        conn.execute(
+            "UPDATE versions SET body = '', source = NULL, task = '', provenance = '{}' WHERE rowid = ?", (rowid,)
+        )
+        conn.execute(
+            "INSERT INTO tombstones (skill, version, reason, created_at)"
+            " SELECT skill, version, ?, ? FROM versions WHERE rowid = ?"
+            " ON CONFLICT (skill, version) DO UPDATE SET reason = excluded.reason",
+            (PURGED, utc_now(), rowid),
+        )
+
+
+def _chunks(ids: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]

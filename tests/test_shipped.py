@@ -88,3 +88,39 @@ def test_the_skill_runs_from_a_copy_without_any_database(tmp_path):
     (tmp_path / "skillforge.toml").write_text("")
     with Forge(tmp_path) as forge:
         assert forge.show("ticket-triage").version == 1
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """The repository's reviewed files as a fresh clone has them: no registry."""
+    for name in ("skills", "evals"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "skillforge.lock", tmp_path)
+    return tmp_path
+
+
+def test_a_fresh_clone_knows_what_is_deployed_and_needs_no_registry_for_it(clone):
+    with Forge(clone) as forge:
+        skill = forge.skill("ticket-triage")
+        assert (skill.version.version, skill.student, skill.alias) == (1, "local:smollm2-135m", "production")
+        assert not (clone / ".skillforge").exists()
+        assert forge.repository.sync(check=True).exit_code == 0
+        assert forge.repository.verify() == []
+
+
+def test_the_deployment_says_what_it_is_worth(clone):
+    with Forge(clone) as forge:
+        (move,) = forge.deployments.history("ticket-triage")
+        (evidence,) = forge.evidence(forge.show("ticket-triage"))
+    assert (move.verdict, evidence.verdict) == ("fail", "fail")
+    assert "far behind its teacher" in move.accepted_risk
+    assert (evidence.split, evidence.cases) == ("test", 340)
+    assert evidence.suite_digest == read_suite(clone / "evals" / "ticket-triage.yaml").digest()
+
+
+@pytest.mark.model
+def test_a_fresh_clone_answers(clone):
+    with Forge(clone) as forge:
+        run = forge.skill("ticket-triage")(ticket="I was charged twice for my subscription this month.")
+    assert (run.status, run.alias, run.version) == ("ok", "production", 1)
+    assert run.output["queue"] == "billing"

@@ -2,7 +2,7 @@
 
 ``{"id", "expected", "by", "at"}``; of several lines for a case the last one counts. ``first`` is what the person said
 before seeing anybody's answer, where that was revised afterwards. ``{"id", "expected": null, "skipped": true}`` says
-that nobody could tell: the case stays as its own file has it.
+that nobody could tell: the case stays as its own file has it (``first`` stays too where there was one).
 """
 
 from __future__ import annotations

@@ -209,7 +209,10 @@ def parse_lock(data: bytes, path: str) -> Lock:
     """The lock in ``data``; ``path`` is named in errors. Raises ``SkillFileError``."""
     if conflict := _CONFLICT.search(data):
         line = data.count(b"\n", 0, conflict.start()) + 1
-        hint = "keep the moves of both sides, in the order they shall count, then run: skillforge sync --check"
+        hint = (
+            "keep the moves of both sides, in the order they shall count; where both numbered a version, take one side"
+            " (git checkout --ours skillforge.lock 'skills/*/deployed') and promote the other's again"
+        )
         raise SkillFileError(path, [Problem("holds a merge conflict", line=line)], hint=hint)
     try:
         body = strict_json(data)

@@ -25,7 +25,8 @@ _PATH = re.compile(
 )
 _COMMON = re.compile(
     r"anonymous|changeme|credentials?|database|default|development|disabled|inherited|localhost|optional|password|passwort"
-    r"|production|readonly|redacted|required|username|undefined",
+    r"|production|readonly|redacted|required|username|undefined"
+    r"|assistant|document|reasoning|tool_call|tool_result",  # what messages are made of
     re.IGNORECASE,
 )
 _MARKERS = {f"{MARKER}{kind}]" for kind in ("env", *(pattern.kind for pattern in SECRET_PATTERNS))}

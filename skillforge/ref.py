@@ -9,6 +9,7 @@ from pathlib import Path
 
 from skillforge.errors import UsageError
 from skillforge.skill import NAME_PATTERN
+from skillforge.skillfile import SKILL_FILE
 
 NAME_MAX = 64
 LATEST = "latest"
@@ -40,13 +41,14 @@ class SkillRef:
     def parse(cls, text: str) -> SkillRef:
         """Read ``NAME[@SELECTOR]`` or ``PATH[@SELECTOR]``; ``UsageError`` where it is neither.
 
-        A path contains a separator, ends in .yaml or .yml, or exists; a path that exists as written is taken whole.
+        A path contains a separator, ends in .yaml or .yml, or is a file or a skill's folder; one that exists as written
+        is taken whole. A folder that only has the name of a skill is none: people keep their own ``notes/`` anywhere.
         """
         if not text.strip():
             raise UsageError("an empty skill reference", hint=SELECTOR_HINT)
         if "\0" in text:
             raise UsageError(f"{text!r} is not a skill reference: it holds a NUL character", hint=SELECTOR_HINT)
-        if os.path.exists(text):
+        if _stands(text):
             return cls(path=Path(text))
         head, at, tail = text.rpartition("@")
         if at and _looks_like_path(head) and not _looks_like_path(tail):
@@ -121,4 +123,11 @@ def _version_or_alias(selector: str) -> str:
 
 def _looks_like_path(text: str) -> bool:
     separators = [os.sep, os.altsep] if os.altsep else [os.sep]
-    return any(mark in text for mark in separators) or text.lower().endswith(_YAML) or os.path.exists(text)
+    return any(mark in text for mark in separators) or text.lower().endswith(_YAML) or _stands(text)
+
+
+def _stands(text: str) -> bool:
+    """Whether a skill may be read there: anything behind a separator, else a file or a folder with a skill's file."""
+    if os.sep in text or (os.altsep and os.altsep in text):
+        return os.path.exists(text)
+    return os.path.isfile(text) or os.path.isfile(os.path.join(text, SKILL_FILE))

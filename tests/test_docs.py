@@ -13,6 +13,7 @@ Models behind a network are played by a server on loopback: providers known by n
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -21,6 +22,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -134,6 +136,9 @@ def python(file: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
     said, before = io.StringIO(), set(sys.modules)
     with redirect_stdout(said), redirect_stderr(said):
         run_path(file, run_name="__main__")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the end of a process closes what its client holds open
+        gc.collect()
     for name in {path.stem for path in Path.cwd().glob("*.py")} - before:
         sys.modules.pop(name, None)
     return 0, said.getvalue()

@@ -37,12 +37,22 @@ def test_names_paths_and_selectors_are_told_apart(
     assert SkillRef.parse(text) == expected
 
 
-def test_an_existing_file_or_folder_is_a_path_even_without_a_separator(
+def test_a_folder_that_holds_no_skill_is_not_taken_for_the_skill_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "triage").mkdir()
-    (tmp_path / "triage@3").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert SkillRef.parse("notes") == SkillRef(name="notes")
+    assert SkillRef.parse("notes@2") == SkillRef(name="notes", selector="2")
+
+
+def test_an_existing_file_or_skill_folder_is_a_path_even_without_a_separator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("triage", "triage@3"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "skill.yaml").touch()
     (tmp_path / "plain").write_text("")
     assert SkillRef.parse("triage") == SkillRef(path=Path("triage"))
     assert SkillRef.parse("triage@2") == SkillRef(path=Path("triage"), selector="2")
@@ -114,6 +124,7 @@ def test_what_means_a_version_or_nothing_is_no_alias(text: str) -> None:
 def test_a_name_can_be_read_as_one_whatever_files_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "triage").mkdir()
+    (tmp_path / "triage" / "skill.yaml").touch()
     assert SkillRef.parse("triage@staging") == SkillRef(path=Path("triage"), selector="staging")
     assert SkillRef.parse_name("triage@staging") == SkillRef(name="triage", selector="staging")
     assert SkillRef.parse_name("./triage") is None

@@ -75,7 +75,8 @@ def payback_line(payback: Payback) -> str:
     if payback.saved_usd is None:
         return f"{start}; what a call cost before is not known: measure it with a suite from your log"
     verb = "saved" if payback.saved_usd >= 0 else "cost more by"
-    told = f"{start}; {payback.runs:,} runs {verb} {dollars(abs(payback.saved_usd))} against {payback.basis}"
+    runs = "1 run" if payback.runs == 1 else f"{payback.runs:,} runs"
+    told = f"{start}; {runs} {verb} {dollars(abs(payback.saved_usd))} against {payback.basis}"
     if payback.reached:
         return f"{told}: paid back"
     if payback.calls_left is not None:

@@ -186,7 +186,7 @@ def render_created(created: Created) -> None:
 
 def _apart(created: Created) -> str:
     """What of the log was not taken as it stands."""
-    told = [f"{created.labelled} of them corrected by people"] if created.labelled else []
+    told = [f"{created.labelled} of them labelled by people"] if created.labelled else []
     if created.left_out:
         told.append("left out: " + ", ".join(f"{count} {reason}" for reason, count in created.left_out.items()))
     return f" ({'; '.join(told)})" if told else ""

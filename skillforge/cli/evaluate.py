@@ -76,7 +76,11 @@ def evaluate(
         from skillforge.cli._report import render_report
 
         render_report(report)
-    raise typer.Exit(exit_code(report, student))
+    code = exit_code(report, student)
+    if code == 0 and not json_out:
+        on = f" --suite {suite}" if suite is not None else ""
+        note(f"next: skillforge promote {report.skill}@{report.version} --student {_proven(report, student)}{on}")
+    raise typer.Exit(code)
 
 
 def measured(
@@ -138,3 +142,10 @@ def exit_code(report: EvalReport, student: str | None = None) -> int:
         return INFRASTRUCTURE
     verdicts = {arm.versus_teacher.verdict for arm in chosen if arm.versus_teacher}
     return min((EXIT_CODES[verdict] for verdict in verdicts), key=[0, 3, 1].index)
+
+
+def _proven(report: EvalReport, student: str | None) -> str:
+    """The student with the verdict ``pass`` that was right most often, or ``student``."""
+    arms = [arm for arm in report.arms if arm.kind == "skill" and arm.versus_teacher is not None]
+    proven = [arm for arm in arms if arm.versus_teacher and arm.versus_teacher.verdict == "pass"]
+    return student or max(proven, key=lambda arm: arm.quality or 0.0).student

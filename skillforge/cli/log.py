@@ -59,7 +59,7 @@ def import_logs(
     if json_out:
         print_json(as_json(done))
         return
-    typer.echo(f"{done.read:,} calls read, {done.new:,} new, {done.known:,} known")
+    typer.echo(f"{done.read:,} call{'' if done.read == 1 else 's'} read, {done.new:,} new, {done.known:,} known")
     if done.skipped:
         note(f"left out, because no model calls (spans, embeddings): {done.skipped:,}")
     if done.quarantined:

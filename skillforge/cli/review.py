@@ -25,6 +25,7 @@ _HELP = """\
  a number, or the first letters of a name, chooses; other answers are typed and end with Enter
  a text that begins and ends with double quotes is read as JSON: "" is the empty text, "a\\nb" has two lines
  Enter alone leaves a field out where the suite's metric does not need it
+ where the right choice is missing, quit, add it to the contract in the suite's file, and go on
  s skip   b back   q quit   m more of a long input   ? this
  where a name begins with such a letter, and wherever text is typed, write a colon before it: :s :b :q :m :?
  your answer is kept as you give it; only then you see what was answered before, and may revise yours"""

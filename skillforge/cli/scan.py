@@ -90,8 +90,9 @@ def _report(report: ScanReport, limit: int, *, json_out: bool) -> None:
 
 def _say_what_is_unknown(report: ScanReport) -> None:
     if report.span is not None and report.groups and report.groups[0].span is not None:
-        months = "put to 30 days" if report.groups[0].monthly_usd is not None else "too short to say what a month costs"
-        note(f"the log spans {_length(report.span)}: {months}")
+        known = report.groups[0].monthly_usd is not None
+        short = "" if report.total.unknown else ": too short to say what a month costs"
+        note(f"the log spans {_length(report.span)}{': put to 30 days' if known else short}")
     if report.total.unknown:
         note(
             f"the cost of {report.total.unknown:,} of {report.calls:,} calls is unknown: shares are of the {report.by}"

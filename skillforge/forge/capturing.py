@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
@@ -28,13 +28,14 @@ Client = TypeVar("Client")
 class Capture:
     """The recorder of one Forge, made with the first wrapped client. It holds a database connection of its own."""
 
-    def __init__(self, work: Workspace) -> None:
+    def __init__(self, work: Workspace, say: Callable[[str], None]) -> None:
         self._work = work
+        self._say = say
 
     @cached_property
     def recorder(self) -> Recorder:
         Thread(target=_preload, name="skillforge-preload", daemon=True).start()
-        return Recorder(self._keeper, say=self._work.say)
+        return Recorder(self._keeper, say=self._say)
 
     def wrap(
         self,

@@ -13,7 +13,7 @@ from skillforge.evidencefile import EVIDENCE_FOLDER, evidence_bytes_of, parse_ev
 from skillforge.forge.deployed import read_snapshot, snapshot_path
 from skillforge.forge.evidence_files import measured
 from skillforge.lockfile import LockedSkill, lock_path, read_lock
-from skillforge.skillfile import SKILL_FILE, read_skill
+from skillforge.skillfile import SKILL_FILE, SkillFile, read_skill
 from skillforge.store.evidence import EvidenceLog
 from skillforge.store.imports import ImportLog
 from skillforge.store.registry import Registry
@@ -65,30 +65,33 @@ def _take_lock(root: Path, registry: Registry, say: Callable[[str], None]) -> bo
 def _take_contents(root: Path, registry: Registry, name: str, entry: LockedSkill, say: Callable[[str], None]) -> bool:
     stored = set(registry.digests(name).values())
     deployed = {move.version for move in entry.moves}
+    missing = {n: digest for n, digest in entry.versions.items() if digest not in stored and n not in entry.deleted}
+    file = _readable(root / SKILLS_FOLDER / name) if missing else None
+    standing = "" if file is None else file.skill.digest()
     complete = True
-    for number, digest in entry.versions.items():
-        if digest in stored or number in entry.deleted:
-            continue
+    for number, digest in missing.items():
         try:
-            complete &= _take_content(root, registry, name, number, digest) or number not in deployed
+            own = file if digest == standing else None
+            complete &= _take_content(root, registry, name, number, digest, own) or number not in deployed
         except SkillforgeError as exc:
             say(f"{name}@{number} is not in the registry: {exc}")
             complete = False
     return complete
 
 
-def _take_content(root: Path, registry: Registry, name: str, number: int, digest: str) -> bool:
-    """Store a reviewed version from the skill's file where it is that, else from its snapshot; whether one was there.
-
-    Most reviewed versions are in git's history only: they keep their number.
-    """
-    folder = root / SKILLS_FOLDER / name
+def _readable(folder: Path) -> SkillFile | None:
     try:
-        file = read_skill(folder)
+        return read_skill(folder)
     except SkillforgeError:
-        file = None
-    if file is not None and file.skill.digest() == digest:
-        skill, source, path = file.skill, file.source, folder / SKILL_FILE
+        return None
+
+
+def _take_content(root: Path, registry: Registry, name: str, number: int, digest: str, file: SkillFile | None) -> bool:
+    """Store a reviewed version from the skill's ``file`` where that is it, else from its snapshot; whether one was
+    there. Most reviewed versions are in git's history only: they keep their number.
+    """
+    if file is not None:
+        skill, source, path = file.skill, file.source, root / SKILLS_FOLDER / name / SKILL_FILE
     elif (path := snapshot_path(root, name, number)).exists():
         skill, source = read_snapshot(root, name, number, digest), None
     else:

@@ -17,9 +17,14 @@ NAMED = 6  # characters of a subject's id that is searched for so
 
 @dataclass
 class Concern:
-    """The subject's id, and what is known to be theirs: whole inputs, texts, and the ids of cases by suite."""
+    """The subject's id, and what is known to be theirs: whole ``inputs``, long ``texts``, ids of ``cases`` by suite.
+
+    ``common`` are texts that stand in many inputs and are nobody's.
+    """
 
     subject: str
+    common: frozenset[str] = frozenset()
+    texts: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
     cases: set[tuple[str, str]] = field(default_factory=set)
     _forms: dict[str, None] = field(default_factory=dict)
@@ -32,7 +37,8 @@ class Concern:
 
     def learn_texts(self, value: Any) -> None:
         for text in texts_in(value):
-            if len(text.strip()) >= SHORTEST:
+            if len(text.strip()) >= SHORTEST and text not in self.common:
+                self.texts.add(text.strip())
                 for form in (*forms_of(text), *forms_of(text.strip())):
                     self._forms[form] = None
 
@@ -41,6 +47,11 @@ class Concern:
         """The texts as they stand in a text, in JSON and in a URL, and the subject's id."""
         named = list(forms_of(self.subject)) if len(self.subject) >= NAMED else []
         return [*dict.fromkeys([*named, *self._forms])]
+
+    def in_words(self, text: str) -> bool:
+        """Whether one of the texts stands there word by word, however its lines are broken and indented."""
+        words = " ".join(text.split())
+        return any(" ".join(theirs.split()) in words for theirs in self.texts)
 
     def in_text(self, text: str) -> bool:
         return any(form in text for form in self.forms)
@@ -53,6 +64,11 @@ class Concern:
             return True
         if (suite, str(row.get("id", row.get("case", "")))) in self.cases:
             return True
+        # the same text may be written with other escapes than those of its forms
+        if any(theirs in text for text in texts_in(row) for theirs in self.texts):
+            return True
+        if subject_of(row):  # somebody else said the same few words
+            return False
         asked = row.get("request")
         given = asked.get("input") if isinstance(asked, Mapping) and "input" in asked else row.get("input")
         try:
@@ -64,8 +80,14 @@ class Concern:
 def names(row: Mapping[str, Any], subject: str) -> bool:
     """Whether a case says of itself that it is about the subject, or comes from that conversation."""
     metadata = row.get("metadata")
-    told = metadata if isinstance(metadata, Mapping) else row
-    return subject in (told.get("subject"), told.get("conversation"))
+    places = (row, metadata) if isinstance(metadata, Mapping) else (row,)
+    return any(subject in (told.get("subject"), told.get("conversation")) for told in places)
+
+
+def subject_of(row: Mapping[str, Any]) -> str:
+    """The subject that a case is about; empty where it says none."""
+    metadata = row.get("metadata")
+    return str((metadata.get("subject") if isinstance(metadata, Mapping) else None) or row.get("subject") or "")
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -112,13 +112,15 @@ def _lines(sums: Iterable[Spent], before: _Before) -> list[CostLine]:
 
 
 def _saved(items: Iterable[Spent], before: _Before) -> float | None:
-    """What the runs of known cost saved; ``None`` where a price before is not known."""
+    """What the runs of known cost saved; ``None`` where a price before is not known. One without an answer replaced no
+    call: what it cost is a loss.
+    """
     saved = []
     for item in items:
         price, _ = before.get((item.skill, item.digest), (None, ""))
         if price is None:
             return None
-        saved.append(price * (item.runs - item.unknown) - item.usd)
+        saved.append(price * item.answered - item.usd)
     return math.fsum(saved)
 
 

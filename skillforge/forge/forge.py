@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -39,6 +40,9 @@ from skillforge.store.registry import SavedVersion, SkillVersion
 Result = TypeVar("Result")
 Client = TypeVar("Client")
 OnProgress = Callable[[str, int, int], None]
+
+
+_LOG = logging.getLogger("skillforge")
 
 
 class BoundSkill:
@@ -80,8 +84,9 @@ class Forge:
     aliases, ``repository`` is what concerns all of its files.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
-    ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing);
-    ``on_wait`` receives why calls are held back ("rate limited") and for how many seconds, and "" when they go on.
+    ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing but
+    calls that could not be recorded, as a warning of the logger ``skillforge``); ``on_wait`` receives why calls are
+    held back ("rate limited") and for how many seconds, and "" when they go on.
     """
 
     def __init__(
@@ -91,7 +96,7 @@ class Forge:
         custom_checks: Mapping[str, CustomCheck] | None = None,
         mask: Callable[[str], str] | None = None,
         providers: Mapping[str, Provider] | None = None,
-        say: Callable[[str], None] = lambda message: None,
+        say: Callable[[str], None] | None = None,
         on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
     ) -> None:
         self.root = Workspace.locate(None if path is None else Path(path))
@@ -101,13 +106,13 @@ class Forge:
             custom_checks=custom_checks or {},
             mask=mask,
             providers=providers or {},
-            say=say,
+            say=say or _unheard,
             on_wait=on_wait,
         )
         # a program that never closes must still end with its database and its models closed
         atexit.register(_close, weakref.ref(self))
 
-        self._capture = Capture(self._work)
+        self._capture = Capture(self._work, say or _LOG.warning)
         self.traffic = Traffic(self._portal, self._work, self.flush)
         self.deployments = Deployments(self._portal, self._work)
         self.repository = Repository(self._portal, self._work, self.flush)
@@ -446,6 +451,10 @@ async def _probed(work: Workspace, model: str) -> ModelProbe:
     """Without secrets: a probe is shown, pasted and sent on, whatever the server said."""
     found = await probe(work.provider(model))
     return ModelProbe.model_validate(work.redactor.value(found.model_dump()))
+
+
+def _unheard(message: str) -> None:
+    """Nobody asked to be told."""
 
 
 def _close(reference: weakref.ref[Forge]) -> None:

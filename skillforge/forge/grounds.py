@@ -68,7 +68,7 @@ def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | 
 def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool = True) -> list[str]:
     reasons = []
     if verdict and evidence.verdict != "pass":
-        reasons.append(f"the verdict of {_day(evidence)} is {evidence.verdict}: {_told(evidence)}")
+        reasons.append(f"the verdict of {_day(evidence)} is {_told(evidence)}")
     wanted = "test" if any(case.split for case in suite.cases) else "all"
     if evidence.split != wanted:
         reasons.append(f"it was measured on the split {evidence.split}, not on {wanted}")

@@ -19,7 +19,6 @@ from skillforge.config import STATE_FOLDER, StoreIO, store_io
 from skillforge.forge.pricing import call_pricer
 from skillforge.formats.logs import Broken, read_logs
 from skillforge.messages import Value
-from skillforge.redact import Redactor
 from skillforge.store.calls import CallLog
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ async def import_logs(
     """
     log, price = call_log(work), call_pricer(work)
     read = new = skipped = 0
-    with _Quarantine(work.root, paths, work.redactor) as quarantine:
+    with _Quarantine(work, paths) as quarantine:
 
         def calls() -> Iterator[Call]:
             nonlocal skipped
@@ -126,15 +125,19 @@ def _from_files(work: Workspace, paths: Sequence[Path]) -> Iterator[Call | Broke
 
 
 class _Quarantine:
-    """The file of records that could not be read, made with the first of them; importing again writes it anew."""
+    """The file of records that could not be read, made with the first of them; importing again writes it anew.
 
-    def __init__(self, root: Path, paths: Sequence[Path], redactor: Redactor) -> None:
+    Under ``store_io = none`` it says where they stand and why, and nothing of what they hold.
+    """
+
+    def __init__(self, work: Workspace, paths: Sequence[Path]) -> None:
         names = "\0".join(os.path.abspath(path) for path in paths)
         digest = hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:8]
         first = re.sub(r"[^A-Za-z0-9._-]", "_", paths[0].name)[:80] if paths else "log"
-        self.path = root / STATE_FOLDER / QUARANTINE / f"{first}-{digest}.jsonl"
+        self.path = work.root / STATE_FOLDER / QUARANTINE / f"{first}-{digest}.jsonl"
         self.count = 0
-        self._redactor = redactor
+        self._redactor = work.redactor
+        self._with_text = store_io(work.settings) != "none"
         self._file: IO[str] | None = None
 
     def __enter__(self) -> _Quarantine:
@@ -149,8 +152,10 @@ class _Quarantine:
             self._file = self._opened()
         self.count += 1
         clean = self._redactor.text
-        line = {"file": clean(broken.file), "line": broken.line, "reason": clean(broken.reason)}
-        line["text"] = self._clean(broken.text)
+        reason = broken.reason if self._with_text else broken.reason.partition(":")[0]
+        line = {"file": clean(broken.file), "line": broken.line, "reason": clean(reason)}
+        if self._with_text:
+            line["text"] = self._clean(broken.text)
         self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
 
     def _opened(self) -> IO[str]:

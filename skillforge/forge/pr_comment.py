@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from skillforge.config import SKILLS_FOLDER
@@ -16,15 +17,17 @@ from skillforge.evals.versus_today import saving_text
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
 from skillforge.forge.diff import Change, skill_changes, text_changes
 from skillforge.forge.evals import find_suite
+from skillforge.forge.evidence_files import measured
 from skillforge.forge.git_tree import checkout
+from skillforge.forge.pr_moves import deployments
+from skillforge.forge.pr_text import WORDS, code, in_html, plain
 from skillforge.forge.workspace import Workspace
-from skillforge.lockfile import LockedSkill, Move, read_lock
+from skillforge.lockfile import LockedSkill, read_lock
 from skillforge.skill import Skill
 from skillforge.skillfile import SKILL_FILE, read_skill
 from skillforge.store.registry import SkillVersion
 
 MARKER = "<!-- skillforge pr-comment -->"  # lets CI find its former comment and replace it
-_WORDS = {"pass": "✅ REPLACE", "fail": "❌ KEEP", "inconclusive": "⚠️ NOT SURE", "": "not measured"}
 _CASES = 20  # ids of lost and of won cases that are listed
 _LINES = 60  # of a text's diff
 _CHANGES = 30
@@ -54,23 +57,26 @@ def _names(root: Path) -> set[str]:
 def _section(work: Workspace, before: Path, name: str, entries: tuple[LockedSkill, LockedSkill]) -> list[str]:
     """What is to be said of one skill; empty where nothing about it changes."""
     old, new = _skill(before, name), _skill(work.root, name)
+    found = _evidence(work.root, name)
+    moves = deployments(*entries, found)
+    told = ["", "**Deployment**", "", *moves] if moves else []
     if isinstance(new, SkillforgeError):
-        return [f"### {_code(name)}", "", f"❌ the file is broken: {_plain(str(new))}"]
+        return [f"### {code(name)}", "", f"❌ the file is broken: {plain(str(new))}", *told]
     known = old if isinstance(old, Skill) else None
-    evidence, moves = _evidence(work.root, name, new), _moves(entries)
+    evidence = _of(found, new)
     changed = (known is None) != (new is None) or (known is not None and new is not None and known != new)
-    if not (changed or moves or evidence != _evidence(before, name, new)):
+    if not (changed or moves or evidence != _of(_evidence(before, name), new)):
         return []
-    lines = [f"### {_code(name)}{_numbered(entries[1], new)}", ""]
+    lines = [f"### {code(name)}{_numbered(entries[1], new)}", ""]
     if new is None:
         lines.append("The skill's file is removed.")
     elif known is None:
-        lines.append(f"A new skill: {_plain(new.description)}")
+        lines.append(f"A new skill: {plain(new.description)}")
     else:
         lines += _changes(known, new)
     if new is not None:
         lines += ["", *_measured(work, new, evidence)]
-    return [*lines, *(["", "**Deployment**", ""] if moves else []), *(_moved(move, entries[0]) for move in moves)]
+    return [*lines, *told]
 
 
 def _skill(root: Path, name: str) -> Skill | SkillforgeError | None:
@@ -99,12 +105,12 @@ def _changes(before: Skill, after: Skill) -> list[str]:
     for part, diff in texts.items():
         added = sum(line.startswith("+") for line in diff)
         removed = sum(line.startswith("-") for line in diff)
-        lines += [f"- {part}: {added} lines added, {removed} removed", "", *_folded(f"{part} as a diff", diff)]
+        lines += [f"- {part}: lines added {added}, removed {removed}", "", *_folded(f"{part} as a diff", diff)]
     return lines
 
 
 def _change(change: Change) -> str:
-    what = f"{change.part} {_code(change.name)}" if change.name else change.part
+    what = f"{change.part} {code(change.name)}" if change.name else change.part
     return f"{what} {change.kind}"
 
 
@@ -115,15 +121,22 @@ def _folded(title: str, diff: Iterable[str]) -> list[str]:
     return [f"<details><summary>{title}</summary>", "", "```diff", *shown, *rest, "```", "", "</details>", ""]
 
 
-def _evidence(root: Path, name: str, skill: Skill | None) -> list[RecordedEvidence]:
-    """What was measured of exactly this version; what cannot be read counts as not measured."""
+def _evidence(root: Path, name: str) -> list[RecordedEvidence]:
+    """What was measured of a skill; what cannot be read, or contradicts itself, counts as not measured."""
     found: list[RecordedEvidence] = []
     for path in sorted((root / SKILLS_FOLDER / name / EVIDENCE_FOLDER).glob("*.json")):
-        try:
-            found += read_evidence(path)
-        except SkillforgeError:
-            continue
-    return [item for item in found if skill is not None and item.digest == skill.digest()]
+        with suppress(SkillforgeError, ValueError):
+            results = read_evidence(path)
+            for item in results:
+                measured(item)
+            found += results
+    return found
+
+
+def _of(evidence: Iterable[RecordedEvidence], skill: Skill | None) -> list[RecordedEvidence]:
+    """What is about exactly this version."""
+    digest = None if skill is None else skill.digest()
+    return [item for item in evidence if item.digest == digest]
 
 
 def _measured(work: Workspace, skill: Skill, evidence: list[RecordedEvidence]) -> Iterator[str]:
@@ -165,16 +178,16 @@ def _suite_now(work: Workspace, skill: Skill) -> str:
 def _row(item: RecordedEvidence, report: EvalReport, arm: ArmReport, *, stale: bool) -> str:
     versus = arm.versus_teacher
     teacher = report.teacher
-    verdict = _WORDS[item.verdict] + (" (the suite changed since: stale)" if stale else "")
+    verdict = WORDS[item.verdict] + (" (the suite changed since: stale)" if stale else "")
     cells = [
-        _code(item.student),
+        code(item.student),
         verdict,
         _share(arm.quality),
-        f"{_share(teacher.quality)} ({_plain(item.teacher)})",
+        f"{_share(teacher.quality)} ({plain(item.teacher)})",
         "?" if versus is None else f"{100 * versus.difference:+.1f} ({100 * versus.bounds.low:+.1f})",
         _usd(arm.usd_per_1000),
         _saving(report, arm),
-        f"{item.cases:,} of {_code(item.suite)} {item.split}",
+        f"{item.cases:,} of {code(item.suite)} {item.split}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -193,31 +206,13 @@ def _cases(item: RecordedEvidence, arm: ArmReport) -> list[str]:
     versus = arm.versus_teacher
     if versus is None or not (versus.lost or versus.gained):
         return []
-    title = f"{_plain(item.student)}: {len(versus.lost)} cases lost, {len(versus.gained)} won"
+    title = f"{in_html(item.student)}: {len(versus.lost)} cases lost, {len(versus.gained)} won"
     lines = [f"<details><summary>{title}</summary>", ""]
     for word, ids in (("Lost", versus.lost), ("Won", versus.gained)):
-        shown = ", ".join(_code(case) for case in ids[:_CASES])
+        shown = ", ".join(code(case) for case in ids[:_CASES])
         more = f" and {len(ids) - _CASES} more" if len(ids) > _CASES else ""
         lines += [f"{word}: {shown or 'none'}{more}", ""]
     return [*lines, f"With their texts: `skillforge show {item.skill} --lost`", "", "</details>", ""]
-
-
-def _moves(entries: tuple[LockedSkill, LockedSkill]) -> list[Move]:
-    known = {move.id for move in entries[0].moves}
-    return [move for move in entries[1].moves if move.id not in known]
-
-
-def _moved(move: Move, before: LockedSkill) -> str:
-    former = before.alias(move.alias)
-    start = "nothing" if former is None else f"@{former.version} on {_code(former.student)}"
-    end = "nothing" if move.version is None else f"@{move.version} on {_code(move.student)}"
-    line = f"- {_code(move.alias)}: {start} → {end} ({move.action}"
-    line += f", fallback {_code(move.fallback)}" if move.fallback else ""
-    line += f", {_WORDS.get(move.verdict, '?')}" if move.version is not None else ""
-    line += ")"
-    if move.accepted_risk:
-        line += f" **risk accepted: {_plain(move.accepted_risk)}**"
-    return line + (f" {_plain(move.reason)}" if move.reason else "")
 
 
 def _share(value: float | None) -> str:
@@ -226,18 +221,3 @@ def _share(value: float | None) -> str:
 
 def _usd(value: float | None) -> str:
     return "unknown" if value is None else f"${value:.4g}"
-
-
-def _code(text: str) -> str:
-    """The text as inline code; what would end it or the table's cell is taken out."""
-    return f"`{_one_line(text).replace('`', '')}`"
-
-
-def _plain(text: str) -> str:
-    """One line that means nothing to Markdown, HTML or a forge (no mentions, no links)."""
-    escaped = "".join(f"\\{char}" if char in "\\`*_[]<>#!~" else char for char in _one_line(text))
-    return escaped.replace("@", "@​").replace("://", ":​//")
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text).replace("|", "/")[:300]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from skillforge.call import Call
-from skillforge.config import database_path
-from skillforge.errors import UsageError
-from skillforge.forge.concern import Concern
+from skillforge.config import SKILLS_FOLDER, database_path
+from skillforge.errors import SkillforgeError, UsageError
+from skillforge.forge.concern import Concern, texts_in
 from skillforge.forge.purge_files import FilePurge, leftovers
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import read_lock, write_lock
 from skillforge.messages import Value
+from skillforge.skillfile import read_skill
 from skillforge.store.call_groups import GroupLog
 from skillforge.store.erasure import Erasure
 from skillforge.traffic.groups import CallGroup
@@ -67,24 +70,32 @@ def _by_age(work: Workspace, age_s: float, dry_run: bool) -> Purged:
         rows = erasure.older_than(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
         if not dry_run:
             erasure.erase(rows)
+            erasure.scrub()
     return Purged(dry_run=dry_run, rows=_counts(rows), lines={}, files=tuple(files.removed))
 
 
 def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
-    concern = Concern(subject)
+    concern = Concern(subject, common=frozenset(_constants(work)))
     files = FilePurge(work.root, dry_run)
     files.learn(concern)
-    rows = _rows(work, concern) if work.has_database else {}
-    deployed = _deployed(work, rows.get("versions", []))
+    named, rows = _rows(work, concern) if work.has_database else ({}, {})
+    holding = {*_stored(work, rows.get("versions", [])), *files.snapshots(concern)}
+    deployed = _deployed(work, holding)
+    remaining: list[str] = []
     if deployed:
         rows = {}
         files.erase_examples(concern)
-    else:
+    elif dry_run:
         files.erase(concern)
-    if rows and not dry_run:
-        _bury(work, rows.get("versions", []))
-        Erasure(work.database).erase(rows)
-    remaining = [] if dry_run or deployed else leftovers(work.root, database_path(work.root), concern)
+    else:
+        _bury(work, holding)
+        # What names the subject shows what else is theirs. It goes last: a purge that was killed finds the rest again.
+        files.erase(concern, named_too=False)
+        _erase(work, {table: [item for item in ids if item not in named.get(table, ())] for table, ids in rows.items()})
+        files.erase(concern)
+        _erase(work, named)
+        remaining = leftovers(work.root, database_path(work.root), concern)
+        remaining += _scrubbed(work, concern)
     return Purged(
         dry_run=dry_run,
         rows=_counts(rows),
@@ -95,8 +106,35 @@ def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
     )
 
 
-def _rows(work: Workspace, concern: Concern) -> dict[str, list[Any]]:
-    """All rows that name the subject, and all that hold what those show to be theirs."""
+def _constants(work: Workspace) -> Iterator[str]:
+    """Texts that contracts offer for choice: they stand in a subject's input and are nobody's."""
+    newest = work.registry.skills() if work.has_database else []
+    skills = [item.skill for skill in newest for item in work.registry.versions(skill.name)]
+    for folder in sorted((work.root / SKILLS_FOLDER).glob("*")):
+        with suppress(SkillforgeError):
+            skills.append(read_skill(folder).skill)
+    for skill in skills:
+        output = {} if skill.output == "text" else skill.output
+        for schema in (*skill.input.values(), *output.values()):
+            yield from texts_in([schema.get(key) for key in ("enum", "const", "default")])
+
+
+def _erase(work: Workspace, rows: dict[str, list[Any]]) -> None:
+    if any(rows.values()):
+        Erasure(work.database).erase(rows)
+
+
+def _scrubbed(work: Workspace, concern: Concern) -> list[str]:
+    """What was erased, by this purge or by one that was killed, is overwritten; the tables that still hold a text."""
+    if not work.has_database:
+        return []
+    erasure = Erasure(work.database)
+    erasure.scrub()
+    return [f"{database_path(work.root)} (table {table})" for table in erasure.tables_holding(concern.forms)]
+
+
+def _rows(work: Workspace, concern: Concern) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """(the rows that name the subject, those and all that hold what they show to be theirs)."""
     erasure = Erasure(work.database)
     named = erasure.of_subject(concern.subject)
     skeletons = [CallGroup.model_validate(body).skeleton for body in GroupLog(work.database).all().values()]
@@ -107,7 +145,7 @@ def _rows(work: Workspace, concern: Concern) -> dict[str, list[Any]]:
     found = erasure.holding(concern.forms)
     for table, ids in {**named.rows, "runs": [*named.rows["runs"], *erasure.asked_with(concern.inputs)]}.items():
         found[table] = list(dict.fromkeys([*found.get(table, []), *ids]))
-    return {table: ids for table, ids in found.items() if ids}
+    return named.rows, {table: ids for table, ids in found.items() if ids}
 
 
 def _learn_call(concern: Concern, call: Call, skeletons: list[Skeleton]) -> None:
@@ -122,25 +160,27 @@ def _learn_call(concern: Concern, call: Call, skeletons: list[Skeleton]) -> None
         concern.learn_texts([message.text for message in call.messages if message.role == "user"])
 
 
-def _deployed(work: Workspace, rowids: list[int]) -> list[str]:
-    """The versions among these rows that an alias points at."""
-    lock = read_lock(work.root)
-    pinned = {
-        (name, move.version): alias for name, entry in lock.skills.items() for alias, move in entry.aliases.items()
-    }
-    found = Erasure(work.database).versions(rowids) if rowids else []
-    return [f"{name}@{number} ({pinned[name, number]})" for _, name, number in found if (name, number) in pinned]
+def _stored(work: Workspace, rowids: list[int]) -> list[tuple[str, int]]:
+    """(skill, number) of these rows of versions."""
+    return [(name, number) for _, name, number in Erasure(work.database).versions(rowids)] if rowids else []
 
 
-def _bury(work: Workspace, rowids: list[int]) -> None:
+def _deployed(work: Workspace, holding: Collection[tuple[str, int]]) -> list[str]:
+    """The versions among these that an alias points at."""
+    aliases = ((name, *item) for name, entry in read_lock(work.root).skills.items() for item in entry.aliases.items())
+    return [f"{name}@{move.version} ({alias})" for name, alias, move in aliases if (name, move.version) in holding]
+
+
+def _bury(work: Workspace, holding: Collection[tuple[str, int]]) -> None:
     """Reviewed versions among those that go are deleted in the lock too, or the number would be a living one."""
-    lock = read_lock(work.root)
-    for _, skill, version in Erasure(work.database).versions(rowids):
-        entry = lock.skill(skill)
-        if version in entry.versions and version not in entry.deleted:
-            lock = lock.with_skill(skill, entry.model_copy(update={"deleted": (*entry.deleted, version)}))
-            work.registry.adopt(skill, entry.versions, lock.skill(skill).deleted)
-    if lock != read_lock(work.root):
+    lock = before = read_lock(work.root)
+    for name, number in sorted(holding):
+        entry = lock.skill(name)
+        if number in entry.versions and number not in entry.deleted:
+            lock = lock.with_skill(name, entry.model_copy(update={"deleted": (*entry.deleted, number)}))
+            if work.has_database:
+                work.registry.adopt(name, entry.versions, lock.skill(name).deleted)
+    if lock != before:
         write_lock(work.root, lock)
 
 

@@ -16,10 +16,11 @@ from skillforge.forge.concern import Concern, names
 from skillforge.forge.suite_places import suite_places
 from skillforge.skillfile import read_skill, skill_path, write_skill
 
-_FOLDERS = ("evals", "skills")
 _ASIDE = ("failed", "quarantine")  # below .skillforge
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 _WINDOW = 1 << 20
+_WRITTEN = {".yaml", ".yml", ".md", ".txt"}  # where lines are broken and indented by hand
+_WRITTEN_BYTES = 4 << 20
 
 
 class FilePurge:
@@ -42,21 +43,27 @@ class FilePurge:
                     concern.cases.add((self._suite(path), str(row.get("id", ""))))
                     concern.learn_input(row.get("input"))
 
-    def erase_examples(self, concern: Concern) -> None:
+    def erase_examples(self, concern: Concern, *, named_too: bool = True) -> None:
         """Take their examples out of the skill files."""
         for path in self._jsonl():
             if path.is_relative_to(self._root / "skills"):
-                self._lines_of(path, concern)
+                self._lines_of(path, concern, named_too)
         for folder in sorted((self._root / "skills").glob("*")):
             if skill_path(folder).is_file():
                 self._examples_of(folder, concern)
 
-    def erase(self, concern: Concern) -> None:
-        """Take out all that is theirs."""
-        self.erase_examples(concern)
+    def snapshots(self, concern: Concern) -> Iterator[tuple[str, int]]:
+        """(skill, number) of the deployed versions that hold a text of theirs."""
+        for path in sorted(self._root.glob("skills/*/deployed/*.json")):
+            if path.stem.isdecimal() and concern.in_text(_text(path)):
+                yield path.parent.parent.name, int(path.stem)
+
+    def erase(self, concern: Concern, *, named_too: bool = True) -> None:
+        """Take out all that is theirs; without ``named_too`` the lines stay that name the subject."""
+        self.erase_examples(concern, named_too=named_too)
         for path in self._jsonl():
             if not path.is_relative_to(self._root / "skills"):
-                self._lines_of(path, concern)
+                self._lines_of(path, concern, named_too)
         snapshots = self._root.glob("skills/*/deployed/*.json")
         evidence = self._root.glob("skills/*/evidence/*.json")
         for path in sorted([*snapshots, *evidence, *self._aside()]):
@@ -69,10 +76,12 @@ class FilePurge:
             if path.stat().st_mtime < moment:
                 self._remove(path)
 
-    def _lines_of(self, path: Path, concern: Concern) -> None:
+    def _lines_of(self, path: Path, concern: Concern, named_too: bool) -> None:
         kept, gone = [], 0
         for line in _lines(path):
-            if concern.in_text(line) or concern.in_row(self._suite(path), _json(line)):
+            row = _json(line)
+            waits = not named_too and isinstance(row, dict) and names(row, concern.subject)
+            if not waits and (concern.in_text(line) or concern.in_row(self._suite(path), row)):
                 gone += 1
             else:
                 kept.append(line)
@@ -103,13 +112,13 @@ class FilePurge:
             path.unlink(missing_ok=True)
 
     def _jsonl(self) -> Iterator[Path]:
-        folders = [self._root / name for name in _FOLDERS] + [self._root / STATE_FOLDER / name for name in _ASIDE]
-        found = {path for folder in folders for path in folder.rglob("*.jsonl")} | set(self._places.files)
+        """Wherever they are: recordings and logs may be in any folder."""
+        found = {path for path in _all_files(self._root) if path.suffix == ".jsonl"} | set(self._places.files)
         yield from sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def _aside(self) -> list[Path]:
         folders = [self._root / STATE_FOLDER / name for name in _ASIDE]
-        return sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+        return [path for folder in folders if folder.is_dir() for path in _all_files(folder)]
 
     def _suite(self, path: Path) -> str:
         """Whose lines these are: ``mood`` of ``mood.jsonl``, ``mood.today.jsonl``, or of what ``mood.yaml`` names."""
@@ -120,13 +129,14 @@ class FilePurge:
 
 
 def leftovers(root: Path, database: Path, concern: Concern) -> list[str]:
-    """Every place that still holds one of the texts: files of the repository (git's own left out), of its suites and of
-    the registry; and the files in object stores, which are not looked at.
+    """Every file that still holds one of the texts, of the repository (git's own and the registry left out) and of its
+    suites; and the files in object stores, which are not looked at.
     """
     places = suite_places(root / "evals")
     forms = [form.encode("utf-8", "surrogatepass") for form in concern.forms]
-    registry = [database.with_name(database.name + ending) for ending in ("", "-wal", "-shm")]
-    found = [path for path in (*_all_files(root), *places.files, *registry) if path.is_file() and _holds(path, forms)]
+    registry = {database.with_name(database.name + ending).resolve() for ending in ("", "-wal", "-shm")}
+    files = (path for path in (*_all_files(root), *places.files) if path.is_file() and path.resolve() not in registry)
+    found = [path for path in files if _holds(path, forms) or _is_written_with(path, concern)]
     named = [str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in dict.fromkeys(found)]
     return [*named, *(f"{url} (not looked at)" for url in places.stores)]
 
@@ -152,6 +162,10 @@ def _holds(path: Path, forms: list[bytes]) -> bool:
                 return True
             tail = window[-overlap:] if overlap else b""
     return False
+
+
+def _is_written_with(path: Path, concern: Concern) -> bool:
+    return path.suffix in _WRITTEN and path.stat().st_size <= _WRITTEN_BYTES and concern.in_words(_text(path))
 
 
 def _rows(path: Path) -> Iterator[Any]:

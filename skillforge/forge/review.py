@@ -46,7 +46,7 @@ class Reveal:
 
     @property
     def same(self) -> bool:
-        return all(self.agrees.values())
+        return bool(self.agrees) and all(self.agrees.values())
 
 
 class Agreement(Value):
@@ -133,7 +133,9 @@ class ReviewSession:
 
     def skip(self, case: Case) -> None:
         """Say that nobody can tell. A label given before is withdrawn."""
-        self._add(Label(id=case.id, skipped=True, by=self._by, at=_now()))
+        before = self._labels.get(case.id)
+        first = None if before is None else before.blind  # revealed already: no later answer is blind
+        self._add(Label(id=case.id, first=first, skipped=True, by=self._by, at=_now()))
         self._trail.append(case)
 
     def reveal(self, case: Case, value: Any) -> Reveal | None:
@@ -170,12 +172,13 @@ class ReviewSession:
         )
 
     def _of(self, value: Any) -> list[Field]:
-        """The fields that were answered."""
-        return [field for field in self.fields if field.name == TEXT or field.name in value]
+        """The fields that were answered; none by a label that has not the contract's form."""
+        told = value if isinstance(value, Mapping) else {}
+        return [field for field in self.fields if field.name == TEXT or field.name in told]
 
     def _keep(self, case: Case, value: Any) -> None:
         before = self._labels.get(case.id)
-        first = before.blind if before is not None and not before.skipped else None
+        first = None if before is None else before.blind
         first = None if first is None or same(first, value) else first
         self._add(Label(id=case.id, expected=value, first=first, by=self._by, at=_now()))
 

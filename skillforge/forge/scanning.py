@@ -116,4 +116,5 @@ def _priced(work: Workspace, paths: Sequence[Path]) -> Iterator[Call]:
         else:
             broken += isinstance(item, Broken)
     if broken:
-        work.say(f"{broken:,} records could not be read: skillforge log import puts them aside and says why")
+        many, them = ("1 record", "it") if broken == 1 else (f"{broken:,} records", "them")
+        work.say(f"{many} could not be read: skillforge log import puts {them} aside and says why")

@@ -22,6 +22,7 @@ from skillforge.forge.workspace import Workspace
 from skillforge.jsonl import MAX_LINE_BYTES
 from skillforge.messages import Value
 from skillforge.redact import Redactor
+from skillforge.store.calls import CallLog
 from skillforge.suitefile import SUITE_SCHEMA
 from skillforge.today import TodayAnswer
 from skillforge.traffic.cases import SHARES, Candidate, Pool, select
@@ -97,7 +98,7 @@ async def suite_from_log(
     target = SuiteTarget.of(work.root / EVALS_FOLDER, name or suite_name(found.name), cases)
     # one that also takes out what a group's constants hold would leave no call that fits the group
     clean = work.redactor if mask is None else Redactor({}, lambda text: mask(work.redactor.text(text)))
-    taken = _Taken(clean, found, found.draft, seed)
+    taken = _Taken(CallLog(work.database, work.redactor).clean, clean, found, found.draft, seed)
     for count, call in enumerate(read_calls(work, paths)):
         taken.add(call)
         if count % _TOGETHER == 0:
@@ -158,7 +159,10 @@ def _case(candidate: Candidate, split: Split) -> Case:
 class _Taken:
     """The calls of the group that could be cases, and what a case needs of each: masked texts, never the raw ones."""
 
-    def __init__(self, clean: Redactor, group: CallGroup, draft: DraftContract, seed: int) -> None:
+    def __init__(
+        self, whole: Callable[[Call], Call], clean: Redactor, group: CallGroup, draft: DraftContract, seed: int
+    ) -> None:
+        self._whole = whole
         self._clean = clean
         self._group = group
         self._draft = draft
@@ -185,6 +189,11 @@ class _Taken:
             return
         if call.stop not in _NORMAL:
             self.unanswered += 1
+            return
+        call = self._whole(call)  # calls may be kept in full, and what tells a secret may be a constant before it
+        fields = self._group.skeleton.fields(call)
+        if fields is None:
+            self.unfit += 1
             return
         given = _masked(self._clean, fields)
         try:

@@ -222,6 +222,11 @@ def _files(work: Workspace, lock: Lock, registry: Registry | None) -> tuple[dict
     for name, entry in lock.skills.items():
         changed |= _snapshots(work.root, name, entry, registry, problems.append)
     changed |= dict.fromkeys(_leftovers(work.root))
+    for folder in sorted({path.parent for path in changed}):
+        if not folder.resolve().is_relative_to(work.root):
+            shown = folder.relative_to(work.root).as_posix()
+            problems.append(f"{shown} is a link out of the repository: nothing is changed there")
+            changed = {path: data for path, data in changed.items() if path.parent != folder}
     return changed, problems
 
 

@@ -13,6 +13,7 @@ from skillforge.providers.wires import reading
 
 _SHORTEST_ID = 16  # characters: a shorter id is a row's number, which other files have too
 _LONGEST_ID = 200
+_MOST_USD = 100_000  # of one call
 _MOST_TAGS = 32
 _MOST_TAG = 200  # characters
 _ENDPOINT = re.compile(r"/+(?:v1/messages|messages|chat/completions|responses)/*$")
@@ -36,6 +37,12 @@ def number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
+
+
+def dollars(value: Any) -> float | None:
+    """What one call cost; ``None`` for what no call can cost."""
+    found = number(value)
+    return found if found is not None and 0 <= found <= _MOST_USD else None
 
 
 def when(value: Any) -> str:

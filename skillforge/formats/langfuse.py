@@ -154,5 +154,5 @@ def _count(counts: Mapping[str, Any], *names: str) -> int | None:
 
 def _cost(told: Mapping[str, Any]) -> Cost:
     details = reading.mapping(told.get("cost_details"))
-    usd = fields.number(fields.first(told, "total_cost", "calculated_total_cost") or details.get("total"))
+    usd = fields.dollars(fields.first(told, "total_cost", "calculated_total_cost") or details.get("total"))
     return Cost(usd=usd, basis="langfuse") if usd else Cost()  # zero is no price known

@@ -110,7 +110,7 @@ def _usage(payload: Mapping[str, Any], told: Usage) -> Usage:
 
 def _cost(payload: Mapping[str, Any]) -> Cost:
     """What LiteLLM says it cost. Zero is no price known, unless its own cache answered."""
-    usd = fields.number(payload.get("response_cost"))
-    if usd is None or usd < 0 or (usd == 0 and payload.get("cache_hit") is not True):
+    usd = fields.dollars(payload.get("response_cost"))
+    if usd is None or (usd == 0 and payload.get("cache_hit") is not True):
         return Cost()
     return Cost(usd=usd, basis="litellm")

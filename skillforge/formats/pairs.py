@@ -54,7 +54,7 @@ def read_pair(record: Mapping[str, Any], line_id: str) -> Call | None:
     )
     if said and call.output is None:
         call = call.model_copy(update={"output": Message.of("assistant", said)})
-    usd = fields.number(fields.first(record, "cost_usd", "cost"))
+    usd = fields.dollars(fields.first(record, "cost_usd", "cost"))
     return call if usd is None else call.model_copy(update={"cost": Cost(usd=usd, basis="the log")})
 
 

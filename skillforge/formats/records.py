@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from skillforge.errors import NotFound, UsageError
+from skillforge.remotefile import require_plain
 
 MAX_RECORD = 4 * 2**20  # bytes of one record
 KEPT = 16_384  # bytes of a record that is too long, to show what it was
@@ -41,7 +42,10 @@ class Record:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """Every record of a file. Raises ``NotFound`` where it cannot be opened, ``UsageError`` where it holds no JSON."""
+    """Every record of a file. Raises ``NotFound`` where it cannot be opened, ``UsageError`` where it holds no JSON.
+
+    A pipe is refused: a log is read more than once.
+    """
     source = _Source(path)
     with source:
         chunks = source.chunks()
@@ -70,7 +74,7 @@ class _Source:
         self.broken = ""
         self.told = False
         try:
-            self._plain = path.open("rb")
+            self._plain = require_plain(path).open("rb")
         except OSError as exc:
             raise NotFound(f"{path}: cannot be read ({exc.strerror})", hint="check the path") from exc
 

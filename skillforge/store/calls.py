@@ -25,6 +25,7 @@ _COLUMNS = (
 _INSERT = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * 16)}) ON CONFLICT (id) DO NOTHING"
 # What a call says: prompts, answers and what stands in a request. Everything else is figures and names.
 _SAID = frozenset({"system", "messages", "tools", "output_schema", "params", "output"})
+_FIGURES = ("api", "usage")
 
 
 class CallLog:
@@ -58,6 +59,8 @@ class CallLog:
         said = {} if self.store_io == "none" else {key: told[key] for key in _SAID}
         names = {key: value for key, value in told.items() if key not in _SAID}
         clean = self._redactor.value({**names, **(said if self.store_io == "redacted" else {})})
+        # nobody's words: a count may look like a card's number, and a key may be called like an API
+        clean |= {key: names[key] for key in _FIGURES}
         if self.store_io == "none":
             clean["error"] = clean["error"].partition(":")[0]
         return Call.model_validate({**clean, **(said if self.store_io == "full" else {})})

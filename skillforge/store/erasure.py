@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skillforge.store.database import immediate, rows, store_errors, utc_now
+from skillforge.errors import StoreError
+from skillforge.store.database import database_path, immediate, rows, store_errors, utc_now
 from skillforge.store.migrations import unguarded
 from skillforge.store.runs import CHUNK
 
@@ -30,6 +31,7 @@ _TEXTS = {
     "evidence": ("id", ("report", "samples")),
     "call_groups": ("id", ("body",)),
     "versions": ("rowid", ("body", "source", "task", "provenance")),
+    "tombstones": ("rowid", ("reason",)),
 }
 _OLD = {"runs": "created_at", "calls": "at", "traces": "created_at", "answers": "created_at"}
 
@@ -80,11 +82,12 @@ class Erasure:
         return {table: list(ids) for table, ids in {**found, "runs": runs}.items() if ids}
 
     def asked_with(self, inputs: Collection[str]) -> list[str]:
-        """Ids of the runs whose input is one of these (canonical JSON)."""
+        """Ids of the runs that name no subject and whose input is one of these (canonical JSON)."""
         from skillforge.canonical import canonical_json
 
         wanted = set(inputs)
-        stored = rows(self._db, "SELECT id, input FROM runs WHERE input IS NOT NULL") if wanted else []
+        unnamed = "SELECT id, input FROM runs WHERE input IS NOT NULL AND tags ->> '$.subject' IS NULL"
+        stored = rows(self._db, unnamed) if wanted else []
         return [row["id"] for row in stored if canonical_json(json.loads(row["input"])).decode() in wanted]
 
     def older_than(self, moment: str) -> dict[str, list[Any]]:
@@ -103,10 +106,8 @@ class Erasure:
         return [(row["id"], row["skill"], row["version"]) for row in rows(self._db, sql, list(rowids))]
 
     def erase(self, found: dict[str, list[Any]]) -> None:
-        """Delete the rows in one transaction; of versions only the content goes, their numbers stay taken.
-
-        What is deleted is overwritten in the file, the log of the file is emptied, and the file is written anew.
-        Raises ``StoreError`` while another process reads or writes for longer than the busy timeout.
+        """Delete the rows in one transaction; of versions only the content goes, their numbers stay taken, and of
+        tombstones only the reason. What is deleted stands in the file until ``scrub``.
         """
         with store_errors(self._db):
             self._db.conn.execute("PRAGMA secure_delete = ON")
@@ -114,14 +115,43 @@ class Erasure:
             for table, ids in found.items():
                 if table == "versions":
                     _empty(conn, ids)
+                elif table == "tombstones":
+                    conn.executemany(
+                        "UPDATE tombstones SET reason = ? WHERE rowid = ?", [(PURGED, rowid) for rowid in ids]
+                    )
                 else:
                     for chunk in _chunks(ids):
                         marks = ", ".join("?" * len(chunk))
                         conn.execute(f"DELETE FROM {table} WHERE {_TEXTS[table][0]} IN ({marks})", chunk)
+
+    def scrub(self) -> None:
+        """Write the file anew, without what was deleted from it, and empty its log.
+
+        Raises ``StoreError`` while another process reads or writes for longer than the busy timeout.
+        """
         with store_errors(self._db):
-            self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._db.conn.execute("VACUUM")
-            self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            busy, _, _ = self._db.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(
+                f"{database_path(self._db)}: what was erased still stands in its log, which another process reads",
+                hint="end that process, then run the same purge again: it goes on from here",
+            )
+
+    def tables_holding(self, forms: Collection[str]) -> list[str]:
+        """Names of the tables in which one of the texts stands, in any column.
+
+        The file itself is not opened for that: closing it would let go of SQLite's locks of the whole process.
+        """
+        found = []
+        for name in (row["name"] for row in rows(self._db, "SELECT name FROM sqlite_master WHERE type = 'table'")):
+            columns = [row["name"] for row in rows(self._db, f"PRAGMA table_info({name})")]
+            where = " OR ".join(f"instr(CAST({column} AS BLOB), ?) > 0" for column in columns)
+            sql = f"SELECT 1 FROM {name} WHERE {where} LIMIT 1"
+            values = (form.encode("utf-8", "surrogatepass") for form in forms)
+            if any(rows(self._db, sql, [value] * len(columns)) for value in values):
+                found.append(name)
+        return found
 
 
 def _empty(conn: sqlite3.Connection, ids: Collection[int]) -> None:

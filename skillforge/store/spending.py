@@ -24,7 +24,8 @@ _CALL_KEYS = {"skill": "''", "student": "model", "day": "substr(at, 1, 10)"}
 @dataclass(frozen=True, slots=True)
 class Spent:
     """One sum. ``key`` is what it is summed by; ``usd`` adds up the ``runs`` whose cost is known, ``unknown`` counts
-    the others. ``skill`` and ``digest`` are empty for calls that no skill served.
+    the others, ``answered`` those of known cost that got an answer. ``skill`` and ``digest`` are empty for calls that
+    no skill served.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Spent:
     runs: int
     usd: float
     unknown: int
+    answered: int
 
 
 class Spending:
@@ -45,7 +47,8 @@ class Spending:
         """What skills answered for programs. ``tag`` keeps only that tag's values, with ``by="tag"``."""
         source, key, condition, params = _keyed("runs", _RUN_KEYS, by, tag)
         return self._sums(
-            f"SELECT {key} AS key, skill, digest, count(*) AS runs, total(usd) AS usd, sum(usd IS NULL) AS unknown"
+            f"SELECT {key} AS key, skill, digest, count(*) AS runs, total(usd) AS usd, sum(usd IS NULL) AS unknown,"
+            f" sum(usd IS NOT NULL AND status <> 'error') AS answered"
             f" FROM {source} WHERE source = 'run' AND created_at >= ?{condition} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
             [since, *params],
         )
@@ -55,7 +58,8 @@ class Spending:
         source, key, condition, params = _keyed("calls", _CALL_KEYS, by, tag)
         return self._sums(
             f"SELECT {key} AS key, '' AS skill, '' AS digest, count(*) AS runs, total(usd) AS usd,"
-            f" sum(usd IS NULL) AS unknown FROM {source} WHERE at >= ?{condition} GROUP BY 1 ORDER BY 1",
+            f" sum(usd IS NULL) AS unknown, sum(usd IS NOT NULL AND error = '') AS answered"
+            f" FROM {source} WHERE at >= ?{condition} GROUP BY 1 ORDER BY 1",
             [since, *params],
         )
 

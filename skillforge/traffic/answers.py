@@ -63,12 +63,13 @@ class Answers:
     beyond: int = 0
     bare: Values = field(default_factory=Values)
     keys: dict[str, Values] = field(default_factory=dict)
-    _samples: list[tuple[int, str, dict[str, Any], str]] = field(default_factory=list)
+    _samples: list[tuple[int, int, dict[str, Any], str]] = field(default_factory=list)
 
     def add(self, call: Call, fields: dict[str, Any] | None) -> None:
         """Count one call's answer; ``fields`` are wanted only where ``wants(call)``."""
         if fields is not None:
-            item = (-rank(call.id), call.id, fields, call.text)
+            # the count decides between calls of one id, which logs do hold: fields cannot be compared
+            item = (-rank(call.id), self.count, fields, call.text)
             if len(self._samples) < SAMPLES:
                 heapq.heappush(self._samples, item)
             else:

@@ -31,6 +31,13 @@ def test_the_report_is_on_stdout_and_progress_on_stderr(cli: Cli, repo: Path) ->
     assert f"measuring {4 * TEST}/{4 * TEST}" in done.err
 
 
+def test_what_comes_next_is_said_where_a_student_passed(cli: Cli, repo: Path) -> None:
+    told = "next: skillforge promote mood@1 --student scripted:right.yaml\n"
+    assert cli(*students("wrong", "right")).err.endswith(told)
+    assert "next:" not in cli(*students("wrong")).err
+    assert "next:" not in cli(*students("right"), "--json").err
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [

@@ -276,3 +276,11 @@ def test_what_is_stored_is_what_was_sent(forge, repo, server):
     (call,) = calls_in(repo)
     assert call.output_schema == schema
     assert json.dumps(call.params, sort_keys=True) == '{"seed": 7, "temperature": 0.2}'
+
+
+def test_without_a_listener_a_call_that_is_not_recorded_is_a_warning_in_the_log(tmp_path, forge_at, server, caplog):
+    forge = forge_at(tmp_path)  # no repository: there is nowhere to record to
+    with forge.wrap(claude(server)) as client:
+        ask(client)
+    forge.flush(10)
+    assert [record.name for record in caplog.records if "not recorded" in record.getMessage()] == ["skillforge"]

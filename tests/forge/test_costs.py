@@ -39,8 +39,8 @@ class Books:
         Registry(self.db).save(SKILL, provenance={"author": "teacher", "cost_usd": 0.01})
 
     def run(self, usd: float | None, *, source: Source = "run", student: str = "chat:small", **changes: Any) -> None:
-        run = Run(skill="mood", digest=VERSION, student=student, status="ok", input={}, cost=Cost(usd=usd), **changes)
-        self.runs.add(run, source=source)
+        told = {"student": student, "status": "ok", "cost": Cost(usd=usd), **changes}
+        self.runs.add(Run(skill="mood", digest=VERSION, input={}, **told), source=source)
 
     def measured(self, *arms: dict[str, Any]) -> None:
         report = {
@@ -99,6 +99,18 @@ def test_a_saving_is_against_what_the_recorded_calls_really_cost(books, report):
     assert line.usd == pytest.approx(0.003)
     assert line.saved_usd == pytest.approx(3 * 0.02 - 0.003)  # the run of unknown cost saves nothing that is known
     assert found.paybacks[0].basis == "the recorded calls"
+
+
+def test_a_run_without_an_answer_saves_nothing(books, report):
+    books.measured({"kind": "today", "usd_per_1000": 20.0, "list_usd_per_1000": 50.0})
+    books.run(0.001)
+    for _ in range(50):
+        books.run(0.0, status="error", reason="the server is down")
+    books.run(0.002, status="error", reason="the answer was cut")
+    found = report()
+    assert found.lines[0].runs == 52
+    assert found.lines[0].saved_usd == pytest.approx(0.02 - 0.003)
+    assert found.paybacks[0].saved_usd == pytest.approx(0.02 - 0.003)
 
 
 def test_without_recorded_calls_it_is_against_the_teacher(books, report):

@@ -137,7 +137,7 @@ def test_a_verdict_other_than_pass_is_refused_with_its_figures(opened, repo, mar
     forge = opened(student=half)
     forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER)
     told = reasons(forge)
-    assert f"is {verdict}: {verdict}, 50.0% right, the teacher 100.0%, at most " in told
+    assert f"is {verdict}, 50.0% right, the teacher 100.0%, at most " in told
     assert "40 cases" in told
 
 

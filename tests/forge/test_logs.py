@@ -136,6 +136,16 @@ def test_without_texts_kept_files_are_still_scanned_with_theirs(
     assert call.messages[0].text == "ticket 1"
 
 
+def test_without_texts_kept_the_quarantine_says_where_and_why_alone(
+    repo: Path, forge_at: MakeForge, log: Any, monkeypatch: pytest.MonkeyPatch, stored_bytes: Any
+):
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "none")
+    done = forge_at(repo).traffic.import_logs([log("calls.jsonl", pair(1), '{"request": {"a": "a private matter"')])
+    (row,) = map(json.loads, Path(done.quarantine).read_text().splitlines())
+    assert (row["line"], row["reason"], set(row)) == (2, "not JSON at character 36", {"file", "line", "reason"})
+    assert b"private matter" not in stored_bytes(repo)
+
+
 def test_an_interrupted_import_keeps_what_it_did(
     repo: Path, forge_at: MakeForge, log: Any, monkeypatch: pytest.MonkeyPatch
 ):

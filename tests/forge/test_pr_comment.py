@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from skillforge.errors import NotFound, UsageError
+from skillforge.evidencefile import evidence_path
 from skillforge.forge.forge import Forge
 from skillforge.providers.scripted import Scripted
 from skillforge.skill import Skill
@@ -75,7 +76,7 @@ def test_an_unmeasured_change_is_shown_with_the_command_that_measures_it(forge, 
     comment = forge.repository.pr_comment("main")
     assert "### `mood` (a draft)" in comment
     assert "- output `mood` changed" in comment
-    assert "- instructions: 1 lines added, 0 removed" in comment
+    assert "- instructions: lines added 1, removed 0" in comment
     assert "+One word." in comment
     assert "**Not measured.** `skillforge eval mood --students MODEL`" in comment
 
@@ -123,6 +124,78 @@ def test_a_removed_and_a_broken_skill_are_said(forge, repo):
     assert "the file is broken" in forge.repository.pr_comment("main")
     (repo / "skills" / "mood" / "skill.yaml").unlink()
     assert "The skill's file is removed." in forge.repository.pr_comment("main")
+
+
+def committed(repo: Path) -> None:
+    git(repo, "add", "-A")
+    git(repo, "commit", "-m", "next")
+
+
+def measured(forge: Forge, repo: Path) -> Path:
+    """A passed and promoted version, committed; its evidence file."""
+    edit(repo, instructions="Say it in one word.")
+    forge.eval("mood", students=[STUDENT.name], teacher=TEACHER.name)
+    forge.deployments.promote("mood", student=STUDENT.name, accept_risk="a trial")
+    committed(repo)
+    (path,) = (repo / "skills" / "mood" / "evidence").glob("*.json")
+    return path
+
+
+def test_a_history_that_was_changed_in_place_is_told(forge, repo):
+    measured(forge, repo)
+    lock = repo / "skillforge.lock"
+    lock.write_text(lock.read_text().replace(STUDENT.name, "scripted:other"))
+    comment = forge.repository.pr_comment("main")
+    assert "@1 on `scripted:student` → @1 on `scripted:other`" in comment
+    assert "history rewritten" in comment
+    body = json.loads(lock.read_text())
+    body["skills"]["mood"]["moves"] = []
+    lock.write_text(json.dumps(body))
+    assert "history rewritten" in forge.repository.pr_comment("main")
+
+
+def test_a_deployment_is_told_beside_a_broken_file(forge, repo):
+    measured(forge, repo)
+    forge.deployments.remove("mood")
+    (repo / "skills" / "mood" / "skill.yaml").write_text("schema: nothing\n")
+    comment = forge.repository.pr_comment("main")
+    assert "the file is broken" in comment
+    assert "→ nothing (remove)" in comment
+
+
+def test_a_verdict_that_no_evidence_file_holds_is_told(forge, repo):
+    edit(repo, instructions="Say it in one word.")
+    forge.eval("mood", students=[STUDENT.name], teacher=TEACHER.name)
+    move = forge.deployments.promote("mood", student=STUDENT.name, accept_risk="a trial")
+    assert move.verdict in ("fail", "inconclusive")
+    assert "no evidence file" not in forge.repository.pr_comment("main")
+    lock = repo / "skillforge.lock"
+    lock.write_text(lock.read_text().replace(f'"verdict": "{move.verdict}"', '"verdict": "pass"'))
+    assert "✅ REPLACE on `mood`, ⚠️ but no evidence file says so" in forge.repository.pr_comment("main")
+
+
+@pytest.mark.parametrize("spoilt", ['"arms": []', '"arms": 1', '"kind": "bare"'])
+def test_evidence_that_contradicts_itself_counts_as_not_measured(forge, repo, spoilt):
+    path = measured(forge, repo)
+    body = json.loads(path.read_text())
+    key, value = json.loads("{" + spoilt + "}").popitem()
+    report = body["evidence"][0]["report"]
+    for target in [report] if key == "arms" else report["arms"]:
+        target[key] = value
+    path.write_text(json.dumps(body))
+    assert "**Not measured.**" in forge.repository.pr_comment("main")
+
+
+def test_a_students_name_cannot_write_html_mentions_or_references(forge, repo):
+    name = 'x:</summary><h1 a="b">ok @us #1 www.evil.example https://evil.example'
+    path = measured(forge, repo)
+    text = path.read_text().replace(json.dumps(STUDENT.name), json.dumps(name))
+    path.unlink()
+    evidence_path(repo / "skills" / "mood", name).write_text(text)
+    comment = forge.repository.pr_comment("main")
+    (summary,) = [line for line in comment.splitlines() if line.startswith("<details><summary>x")]
+    assert "<h1" not in summary
+    assert not any(word in summary for word in ("@us", "#1", "www.evil", "https://"))
 
 
 @pytest.mark.parametrize(("base", "error"), [("no-such-branch", NotFound), ("--output=x", UsageError)])

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from skillforge.errors import UsageError
+from skillforge.errors import StoreError, UsageError
 from skillforge.forge.forge import Forge
+from skillforge.forge.session import Terms
 from skillforge.providers.scripted import Scripted
 from skillforge.skill import Example, Examples, Skill
 from skillforge.skillfile import write_skill
@@ -164,6 +171,143 @@ def test_a_new_process_finds_the_subject_gone_too(lived, repo, forge_at):
     fresh = forge_at(repo)
     assert fresh.show("skills/desk").version == 2
     assert fresh.repository.purge(subject=SUBJECT).rows == {}
+
+
+KILLED = """
+    import os, signal, sys, threading
+    from pathlib import Path
+    from skillforge.forge.forge import Forge
+    root, die_at, count = Path(sys.argv[1]), int(sys.argv[2]), 0
+    FILES = ("purge.py", "purge_files.py", "erasure.py", "atomicfile.py", "database.py")
+
+    def line(frame, event, arg):
+        global count
+        count += event == "line"
+        if count == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return line
+
+    def call(frame, event, arg):
+        return line if frame.f_code.co_filename.endswith(FILES) else None
+
+    with Forge(root) as forge:
+        threading.settrace(call)
+        forge.repository.purge(subject="customer-4711")
+    print(count)
+"""
+
+
+@pytest.mark.parametrize("share", [0.6, 0.8])
+def test_a_purge_that_was_killed_finds_the_rest_again(lived, repo, forge_at, tmp_path_factory, share):
+    """A case names the subject, runs and labels only hold their text: who they are goes last."""
+    lived.repository.purge(older_than_s=0)
+    (field,) = lived.show("skills/desk").skill.input
+    lived.run("skills/desk", {field: THEIRS}, student=STUDENT.name)
+    lived.close()
+    shutil.copytree(repo, whole := tmp_path_factory.mktemp("whole") / "repo")
+
+    def run(root: Path, die_at: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(root), str(die_at)]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+
+    done = run(whole, -1)
+    assert done.returncode == 0, done.stderr
+    assert run(repo, int(int(done.stdout) * share)).returncode == -signal.SIGKILL
+    assert forge_at(repo).repository.purge(subject=SUBJECT).whole
+    assert holding(repo, "Quittenbaum") == []
+
+
+def test_a_clone_without_a_database_does_not_lose_what_is_deployed(lived, repo, forge_at):
+    lived.deployments.promote("skills/desk", student=STUDENT.name, accept_risk="a test")
+    lived.close()
+    for path in (repo / ".skillforge").glob("registry*"):
+        path.unlink()
+    forge = forge_at(repo, providers={STUDENT.name: STUDENT})
+    assert forge.repository.purge(subject=SUBJECT).deployed == ("desk@1 (production)",)
+    assert forge.skill("desk").version.version == 1
+    forge.deployments.remove("desk")
+    for path in (repo / ".skillforge").glob("registry*"):
+        path.unlink()
+    assert forge_at(repo).repository.purge(subject=SUBJECT).files == ("skills/desk/deployed/1.json",)
+    assert forge_at(repo).repository.verify() == []
+
+
+def test_a_choice_that_a_contract_offers_is_nobodys(lived, repo):
+    skill = lived.show("skills/desk").skill
+    choice = {"enum": ["wholesale and retail", "private customers"], "default": "private customers"}
+    skill = skill.model_copy(
+        update={"name": "shop", "input": {**skill.input, "trade": choice}, "examples": Examples(), "suite": None}
+    )
+    write_skill(skill, repo / "skills" / "shop")
+    (field,) = lived.show("skills/desk").skill.input
+    for text, tags in ((THEIRS, {"subject": SUBJECT}), ("Is the shop open?", {})):
+        given = {field: text, "trade": "wholesale and retail"}
+        lived.run("skills/shop", given, student=STUDENT.name, tags=tags)
+    done = lived.repository.purge(subject=SUBJECT)
+    assert done.whole, done
+    assert (lived.show("shop@1").digest, done.rows["versions"]) == (skill.digest(), 1)
+    assert done.rows["runs"] == 3  # theirs alone
+
+
+def test_while_another_process_reads_the_database_it_is_an_error_and_the_next_purge_goes_on(lived, repo, monkeypatch):
+    from skillforge.store import database
+
+    monkeypatch.setattr(database, "BUSY_MS", 100)
+    lived.close()
+    reader = sqlite3.connect(repo / ".skillforge" / "registry.db", isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM calls").fetchone() == (41,)
+    with pytest.raises(StoreError, match="another process reads"):
+        lived.repository.purge(subject=SUBJECT)
+    assert "Quittenbaum" not in (repo / "evals" / "desk.jsonl").read_text()
+    reader.close()
+    assert lived.repository.purge(subject=SUBJECT).whole
+    assert holding(repo, "Quittenbaum") == []
+
+
+def test_recordings_and_logs_in_any_folder_are_reached(lived, repo):
+    (field,) = lived.show("skills/desk").skill.input
+    lived.run("skills/desk", {field: THEIRS}, student=STUDENT.name, terms=Terms(record=repo / "rec"))
+    (repo / "log.jsonl").write_text(json.dumps(pair(1, THEIRS, "")) + "\n{}\n")
+    aside = repo / ".skillforge" / "failed" / "desk"
+    aside.mkdir(parents=True)
+    (aside / "skill.yaml").write_text(f"instructions: {THEIRS}\n")
+    done = lived.repository.purge(subject=SUBJECT)
+    assert done.whole, done
+    assert (repo / "log.jsonl").read_text() == "{}\n"
+    assert holding(repo, "Quittenbaum") == []
+
+
+def test_a_text_is_found_however_it_is_escaped_and_its_lines_are_broken(lived, repo):
+    (field,) = lived.show("skills/desk").skill.input
+    text = 'Zürich "näht"\nzwei / \U0001f600 Quark'
+    lived.run("skills/desk", {field: text}, student=STUDENT.name, tags={"subject": SUBJECT})
+    rows = [json.dumps({"input": {field: f"so: {text}"}}, ensure_ascii=ascii_only) for ascii_only in (True, False)]
+    rows.append(rows[0].replace("\\u00fc", "\\u00FC").replace("/", "\\/"))
+    (repo / "evals" / "more.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    skill = lived.show("skills/desk").skill
+    write_skill(skill.model_copy(update={"instructions": f"Say what it is.\n{text}\n"}), repo / "skills" / "desk")
+    done = lived.repository.purge(subject=SUBJECT)
+    assert done.lines["evals/more.jsonl"] == 3
+    assert done.remaining == ("skills/desk/skill.yaml",)
+
+
+def test_the_same_few_words_of_another_subject_stay(lived, repo):
+    (field,) = lived.show("skills/desk").skill.input
+    cases = [{"id": f"c{number}", "input": {field: "hi"}, "metadata": {"subject": f"u{number}"}} for number in (1, 2)]
+    (repo / "evals" / "short.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    for tags in ({"subject": "u1"}, {"subject": "u2"}, {}):
+        lived.run("skills/desk", {field: "hi"}, student=STUDENT.name, tags=tags)
+    done = lived.repository.purge(subject="u1")
+    assert (done.rows, done.lines) == ({"runs": 2}, {"evals/short.jsonl": 1})
+
+
+def test_a_text_in_the_reason_of_a_deletion_goes_too(lived, repo):
+    lived.repository.delete("desk@1", reason=f"it holds: {THEIRS}")
+    assert lived.repository.purge(subject=SUBJECT).rows["tombstones"] == 1
+    assert holding(repo, "Quittenbaum") == []
+    with pytest.raises(UsageError, match="deleted"):
+        lived.show("desk@1")
 
 
 def test_age_takes_the_log_and_leaves_what_is_reviewed(lived, repo):

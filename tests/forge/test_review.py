@@ -124,6 +124,23 @@ def test_a_skip_withdraws_a_label_and_an_answer_the_skip(review, suite):
     assert labels(suite)[case.id].blind == RIGHT
 
 
+def test_a_skip_after_the_reveal_makes_no_later_answer_blind(review, suite):
+    session = review()
+    case = session.next_case()
+    session.answer(case, {"queue": "billing"})
+    session.skip(case)
+    session.skip(case)
+    session.answer(case, RIGHT)
+    assert labels(suite)[case.id].blind == {"queue": "billing"}
+
+
+@pytest.mark.parametrize("said", ["bug", 5, ["queue"], {"other": 1}])
+def test_a_label_that_has_not_the_contracts_form_agrees_with_nothing(review, suite, said):
+    suite.with_name("tickets.labels.jsonl").write_text(json.dumps({"id": "c0", "expected": said}) + "\n")
+    told = review().summary()
+    assert (told.labelled, told.overall.same, told.overall.n, told.differ) == (1, 0, 1, ("c0",))
+
+
 def test_the_interval_is_wilsons(review):
     session = review()
     for case in session.cases:

@@ -99,7 +99,7 @@ def test_broken_records_are_said(repo, log, forge_at):
     said = []
     report = forge_at(repo, say=said.append).traffic.scan([log])
     assert report.calls == 60
-    assert "1 records could not be read" in said[0]
+    assert "1 record could not be read" in said[0]
 
 
 def test_a_missing_file_is_not_found(repo, forge_at):

@@ -218,6 +218,24 @@ def test_deployed_versions_are_restored_and_strangers_and_leftovers_go(repo, ski
     assert forge.repository.sync(check=True).exit_code == 0
 
 
+@pytest.mark.parametrize("room", ["deployed", "evidence"])
+def test_nothing_is_removed_through_a_link_out_of_the_repository(repo, skill_in, forge_at, tmp_path, room):
+    skill_in(repo)
+    forge = forge_at(repo)
+    forge.repository.sync()
+    deploy(forge, repo)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.rmtree(repo / "skills" / NAME / room, ignore_errors=True)
+    (repo / "skills" / NAME / room).symlink_to(elsewhere)
+    for name in ("settings.json", ".important.new"):
+        (elsewhere / name).write_text("{}")
+    report = forge.repository.sync()
+    assert {path.name for path in elsewhere.iterdir()} == {"settings.json", ".important.new"}
+    assert report.exit_code == 1
+    assert f"skills/{NAME}/{room} is a link out of the repository" in report.problems[0]
+
+
 def test_a_deployed_version_that_nobody_holds_is_told(repo, skill_in, forge_at):
     skill_in(repo)
     with forge_at(repo) as forge:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,12 @@ def test_an_empty_file_has_no_records_and_a_missing_one_is_named(tmp_path: Path)
     assert list(read_records(path)) == []
     with pytest.raises(NotFound, match="nowhere"):
         list(read_records(tmp_path / "nowhere"))
+
+
+def test_a_pipe_is_refused_because_a_log_is_read_more_than_once(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotFound, match="is not a file"):
+        list(read_records(tmp_path / "pipe"))
 
 
 @given(st.binary(max_size=400).map(lambda data: b"{" + data) | st.binary(max_size=400).map(lambda data: b"[" + data))

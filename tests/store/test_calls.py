@@ -119,3 +119,12 @@ def test_a_failing_call_leaves_nothing_of_its_batch(db: Database, redactor: Reda
     with pytest.raises(RuntimeError):
         log.add(calls(), "import")
     assert log.count() == 0
+
+
+def test_what_looks_like_a_secret_but_is_a_count_or_a_word_of_ours_stays(db: Database):
+    redactor = Redactor({"ROLE_KEY": "assistant", "PART_KEY": "tool_result"})
+    redactor.learn("openai-chat")  # a key that a local server was given
+    told = call("a", usage=Usage(input_tokens=4111111111111111, output_tokens=2))  # as a card's number is made
+    log = CallLog(db, redactor)
+    log.add([told], "wrap")
+    assert list(log.stream()) == [told]

@@ -244,3 +244,8 @@ def test_odd_calls_break_nothing(odd):
     assert report.calls == 24
     for group in report.groups:
         group.model_dump_json()
+
+
+def test_calls_of_one_id_are_counted_as_they_stand():
+    calls = [each.model_copy(update={"id": "the same"}) for each in many(40, lambda n: INTENT.format(text(n)))]
+    assert only(scanned(calls)).calls == 40

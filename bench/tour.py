@@ -154,7 +154,7 @@ class Tour:
 
 
 def overhead(server: LlamaServer, pairs: int) -> list[float]:
-    """Median seconds of the same short call plain and wrapped; lower quartile, median, upper quartile of what wrap adds.
+    """Median seconds of a short call plain and wrapped; then lower quartile, median, upper quartile of what wrap adds.
 
     Its prompt is cached before each pair, the order within a pair alternates, and what is wrapped is recorded into a
     repository of its own.

@@ -85,6 +85,7 @@ def append_label(path: Path, label: Label) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
     try:
+        _lock(handle)
         size = _mended(handle, path)
         if os.write(handle, line) != len(line):
             os.ftruncate(handle, size)  # a full disk: no half line stays
@@ -92,6 +93,15 @@ def append_label(path: Path, label: Label) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Until the file is closed: else one person's half-written line would look torn to another."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX)
 
 
 def _label(row: Mapping[str, Any], path: Path, number: int) -> Label:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from hypothesis import given
@@ -120,3 +121,16 @@ def test_any_labels_come_back_whatever_was_cut_off(tmp_path_factory, rows, data)
         assert known in (dict(rows[:kept]), dict(rows[: kept + 1]))
         append_label(path, Label(id="new", expected=1))
         assert read_labels(path)["new"].expected == 1
+
+
+def test_people_who_label_at_once_lose_nothing(path):
+    def label(who):
+        for number in range(60):
+            append_label(path, Label(id=f"{who}-{number}", expected="x" * (number * 997 % 9_000)))
+
+    people = [threading.Thread(target=label, args=(who,)) for who in range(6)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    assert len(read_labels(path)) == 360

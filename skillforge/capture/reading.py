@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from skillforge.call import Call
 from skillforge.capture.exchange import MAX_BODY, Exchange
 from skillforge.messages import Cost, Message
@@ -47,7 +49,7 @@ class Reader:
             call = call.model_copy(update={"cost": Cost(usd=0.0, basis="refused"), "list_usd": 0.0})
         else:
             call = self._price(call)
-        return call if exchange.policy.mask is None else exchange.policy.mask(call)
+        return call if exchange.policy.mask is None else _sound(exchange.policy.mask(call))
 
     def _conversation(self, exchange: Exchange, request: Mapping[str, Any], response: Mapping[str, Any] | None) -> str:
         """What the program says; else what the request says; of a chain of responses the id of the first."""
@@ -92,6 +94,21 @@ def _call(
         tags=exchange.labels.tags,
         error=error,
     )
+
+
+def _sound(masked: Any) -> Call | None:
+    """What a mask made of a call: one that cannot be stored would take those beside it along."""
+    from skillforge.formats.parts import sound
+
+    if masked is None:
+        return None
+    if not isinstance(masked, Call):
+        raise ValueError(f"the mask returned {type(masked).__name__}, not a Call or None")
+    try:
+        return Call.model_validate(sound(masked.model_dump(warnings=False)))
+    except ValidationError as exc:  # its words would quote the call
+        place = ".".join(map(str, exc.errors(include_input=False)[0]["loc"]))
+        raise ValueError(f"the mask made a call that cannot be: {place}") from None
 
 
 def _request(exchange: Exchange) -> Mapping[str, Any]:

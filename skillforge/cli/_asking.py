@@ -195,7 +195,7 @@ def ambiguous(found: Sequence[int], options: Sequence[str]) -> str:
     """What to say where not exactly one option is meant."""
     if found:
         return "could be " + " or ".join(visible(options[place]) for place in found[:6])
-    return f"is none of 1 to {len(options)}; ? helps"
+    return f"is none of 1 to {len(options)} (? helps; a missing label goes into the contract in the suite's file)"
 
 
 def say(text: str = "") -> None:

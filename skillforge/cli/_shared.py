@@ -87,6 +87,14 @@ def resumable(kept: Callable[[], str]) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+def confirmed(question: str) -> bool:
+    """Whether the answer is yes; no where nobody is there to answer."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 def this_command() -> str:
     """The command line as it was typed, to be typed again; secrets in it are not shown."""
     return without_secrets(shlex.join([command_name(), *sys.argv[1:]]))

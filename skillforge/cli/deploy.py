@@ -1,4 +1,4 @@
-"""``skillforge promote | rollback | history``: which version answers under which alias."""
+"""``skillforge promote | rollback | undeploy | history``: which version answers under which alias."""
 
 from __future__ import annotations
 
@@ -87,6 +87,27 @@ def rollback(name: Name, alias: Alias = "production", reason: Reason = "", json_
         print_json({"skill": name, **as_json(move)})
     else:
         typer.echo(f"{name}@{move.alias} is {_target(move)} again")
+
+
+def undeploy(name: Name, alias: Alias = "production", reason: Reason = "", json_out: JsonOut = False) -> None:
+    """Take an alias away: nothing answers under it any more.
+
+    Code that names it gets an error from then on; rollback brings it back. Commit skillforge.lock afterwards.
+
+    Examples:
+
+    \b
+      skillforge undeploy ticket-triage --as staging
+      skillforge undeploy ticket-triage --reason "the desk is closed"
+
+    Exit code: 0 taken away, 2 where there is no such alias.
+    """
+    with open_forge() as forge:
+        move = forge.deployments.remove(name, alias=alias, reason=reason)
+    if json_out:
+        print_json({"skill": name, **as_json(move)})
+    else:
+        typer.echo(f"{name}@{move.alias} is taken away")
 
 
 def history(name: Name, json_out: JsonOut = False) -> None:

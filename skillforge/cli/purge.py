@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillforge.cli._shared import as_json, note, open_forge, print_json
+from skillforge.cli._shared import as_json, confirmed, note, open_forge, print_json
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +47,10 @@ def purge(
             _tell(planned, json_out=json_out)
             return
         if not yes:
-            _confirm(planned)
+            _tell(planned, json_out=False, err=True)
+            if not confirmed("erase this for good?"):
+                hint = "it cannot be undone: look with --dry-run, then answer yes or add --yes"
+                raise UsageError("nothing was erased", hint=hint)
         done = repository.purge(older_than_s=age, subject=subject)
     _tell(done, json_out=json_out)
     raise typer.Exit(0 if done.whole else _LEFT)
@@ -61,26 +63,17 @@ def _seconds(age: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def _confirm(planned: Purged) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "erasing cannot be undone, and nobody is here to ask", hint="look with --dry-run, then add --yes"
-        )
-    _tell(planned, json_out=False)
-    typer.confirm("erase this for good?", abort=True, err=True)
-
-
-def _tell(done: Purged, *, json_out: bool) -> None:
+def _tell(done: Purged, *, json_out: bool, err: bool = False) -> None:
     if json_out:
         print_json(as_json(done))
         return
     verb = "would be erased" if done.dry_run else "erased"
     for table, count in done.rows.items():
-        typer.echo(f"{count:,} {table.replace('_', ' ')} {verb}")
+        typer.echo(f"{count:,} {table.replace('_', ' ')} {verb}", err=err)
     for path, count in done.lines.items():
-        typer.echo(f"{path}: {count:,} {'entry' if count == 1 else 'entries'} {verb}")
+        typer.echo(f"{path}: {count:,} {'entry' if count == 1 else 'entries'} {verb}", err=err)
     for path in done.files:
-        typer.echo(f"{path}: {verb}")
+        typer.echo(f"{path}: {verb}", err=err)
     if not (done.rows or done.lines or done.files):
         note("nothing to erase")
     for version in done.deployed:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
+from skillforge.cli._shared import aligned, as_json, confirmed, note, open_forge, print_json
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def delete(
       skillforge delete ticket-triage@2 --reason "leaked a customer's name"
       skillforge delete ticket-triage --yes
     """
-    if "@" not in ref and not yes and not _confirmed(f"Delete every version of {ref}?"):
+    if "@" not in ref and not yes and not confirmed(f"Delete every version of {ref}?"):
         raise UsageError("nothing was deleted", hint="answer yes, or give --yes")
     with open_forge() as forge:
         numbers = forge.repository.delete(ref, reason=reason)
@@ -104,13 +104,6 @@ def delete(
         print_json({"name": name, "versions": numbers})
     else:
         typer.echo(f"deleted: {', '.join(f'{name}@{number}' for number in numbers)}")
-
-
-def _confirmed(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:  # nobody there to answer
-        return False
 
 
 def _render(report: SyncReport) -> None:

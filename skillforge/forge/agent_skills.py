@@ -249,6 +249,9 @@ def _refuse_own_folder(work: Workspace, skill: Skill, target: Path) -> None:
         raise UsageError(f"{target} is the skill's own folder", hint="choose another folder")
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise UsageError(f"{target} is a link or a file", hint="remove it, or choose another folder")
+    inner = (target / EXAMPLES_MD).parent
+    if inner.is_symlink():
+        raise UsageError(f"{inner} is a link, and nothing is written through it", hint="remove it")
 
 
 def _is_ours(target: Path, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,8 @@ from skillforge.canonical import canonical_json
 from skillforge.redact import forms_of
 
 SHORTEST = 12  # characters of a text that is searched for wherever it stands: a shorter one would be found in others'
+_START = 32  # characters of a form that are looked for first
+_PATTERN_BYTES = 256 << 20
 NAMED = 6  # characters of a subject's id that is searched for so
 
 
@@ -19,7 +21,8 @@ NAMED = 6  # characters of a subject's id that is searched for so
 class Concern:
     """The subject's id, and what is known to be theirs: whole ``inputs``, long ``texts``, ids of ``cases`` by suite.
 
-    ``common`` are texts that stand in many inputs and are nobody's.
+    ``forms`` are the texts as they stand in a text, in JSON and in a URL, and the subject's id. ``common`` are texts
+    that stand in many inputs and are nobody's.
     """
 
     subject: str
@@ -27,7 +30,12 @@ class Concern:
     texts: set[str] = field(default_factory=set)
     inputs: set[str] = field(default_factory=set)
     cases: set[tuple[str, str]] = field(default_factory=set)
-    _forms: dict[str, None] = field(default_factory=dict)
+    forms: dict[str, None] = field(default_factory=dict)
+    _looked_for: tuple[Any, int] = (None, 0)
+
+    def __post_init__(self) -> None:
+        if len(self.subject) >= NAMED:
+            self.forms.update(dict.fromkeys(forms_of(self.subject)))
 
     def learn_input(self, given: Any) -> None:
         """An input that is theirs as a whole, and every text in it that is long enough to be theirs alone."""
@@ -39,14 +47,7 @@ class Concern:
         for text in texts_in(value):
             if len(text.strip()) >= SHORTEST and text not in self.common:
                 self.texts.add(text.strip())
-                for form in (*forms_of(text), *forms_of(text.strip())):
-                    self._forms[form] = None
-
-    @property
-    def forms(self) -> list[str]:
-        """The texts as they stand in a text, in JSON and in a URL, and the subject's id."""
-        named = list(forms_of(self.subject)) if len(self.subject) >= NAMED else []
-        return [*dict.fromkeys([*named, *self._forms])]
+                self.forms.update(dict.fromkeys((*forms_of(text), *forms_of(text.strip()))))
 
     def in_words(self, text: str) -> bool:
         """Whether one of the texts stands there word by word, however its lines are broken and indented."""
@@ -54,7 +55,23 @@ class Concern:
         return any(" ".join(theirs.split()) in words for theirs in self.texts)
 
     def in_text(self, text: str) -> bool:
-        return any(form in text for form in self.forms)
+        return self.in_bytes(text.encode("utf-8", "surrogatepass"))
+
+    def in_bytes(self, data: bytes) -> bool:
+        """Whether one of the forms stands there. Their starts are looked for all at once, in one pass."""
+        if not self.forms:
+            return False
+        if self._looked_for[1] != len(self.forms):
+            self._looked_for = (_starts(self.forms), len(self.forms))
+        if self._looked_for[0].search(data) is None:
+            return False
+        return any(form.encode("utf-8", "surrogatepass") in data for form in self.forms)
+
+    def in_line(self, suite: str, line: str, row: Any) -> bool:
+        """Whether a line of a file is theirs, which holds ``row``: it may be escaped otherwise than our forms are."""
+        if self.in_text(line) or self.in_row(suite, row):
+            return True
+        return "\\" in line and any(theirs in text for text in texts_in(row) for theirs in self.texts)
 
     def in_row(self, suite: str, row: Any) -> bool:
         """Whether one JSON object of a file is theirs. ``suite`` is the name before the file's first dot."""
@@ -64,9 +81,6 @@ class Concern:
             return True
         if (suite, str(row.get("id", row.get("case", "")))) in self.cases:
             return True
-        # the same text may be written with other escapes than those of its forms
-        if any(theirs in text for text in texts_in(row) for theirs in self.texts):
-            return True
         if subject_of(row):  # somebody else said the same few words
             return False
         asked = row.get("request")
@@ -75,6 +89,17 @@ class Concern:
             return given is not None and canonical_json(given).decode() in self.inputs
         except ValueError:
             return False
+
+
+def _starts(forms: Iterable[str]) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.max_mem = _PATTERN_BYTES
+    options.log_errors = False  # it goes on more slowly where there are too many
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes, whatever they mean
+    starts = {form[:_START].encode("utf-8", "surrogatepass") for form in forms}
+    return re2.compile(b"|".join(re2.escape(start) for start in sorted(starts)), options)
 
 
 def names(row: Mapping[str, Any], subject: str) -> bool:

@@ -59,7 +59,7 @@ def _refuse_deployed(name: str, numbers: Collection[int], entry: LockedSkill) ->
         if move.version in numbers:
             hint = (
                 f"first point {alias} elsewhere: skillforge promote {name}@VERSION --student {move.student}"
-                f" --as {alias}, or skillforge rollback {name} --as {alias}"
+                f" --as {alias}, or take it away: skillforge undeploy {name} --as {alias}"
             )
             raise UsageError(f"{name}@{move.version} is {alias}: it cannot be deleted", hint=hint)
 

@@ -114,7 +114,7 @@ def _suite_path(work: Workspace, named: str, ref: str) -> Path:
 
 
 def _make_suite(ref: str) -> str:
-    return f"make it from the log: skillforge suite from-log {ref}"
+    return f"make it from the log: skillforge suite from-log {ref}; one of another name is named with --suite NAME"
 
 
 def _proposal(work: Workspace, draft: DraftContract, suite: Suite) -> Proposal:

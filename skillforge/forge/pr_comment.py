@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from skillforge.config import SKILLS_FOLDER
-from skillforge.errors import SkillforgeError
+from skillforge.config import LOCK_FILE, SKILLS_FOLDER
+from skillforge.errors import SkillFileError, SkillforgeError
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.versus_today import saving_text
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
@@ -22,7 +22,7 @@ from skillforge.forge.git_tree import checkout
 from skillforge.forge.pr_moves import deployments
 from skillforge.forge.pr_text import WORDS, code, in_html, plain
 from skillforge.forge.workspace import Workspace
-from skillforge.lockfile import LockedSkill, read_lock
+from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skill import Skill
 from skillforge.skillfile import SKILL_FILE, read_skill
 from skillforge.store.registry import SkillVersion
@@ -36,22 +36,28 @@ _CHANGES = 30
 def pr_comment(work: Workspace, base: str) -> str:
     """The comment against a git revision.
 
-    Raises ``NotFound`` for a revision that git does not know, ``SkillFileError`` for a broken lock.
+    Raises ``NotFound`` for a revision that git does not know, ``SkillFileError`` for a broken lock. One that is broken
+    in the base is being mended: it counts as empty, and that is told.
     """
+    told: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         before = Path(name).resolve()
         checkout(work.root, base, before)
-        names = sorted({*_names(before), *_names(work.root)})
-        locks = read_lock(before), read_lock(work.root)
-        sections = [_section(work, before, skill, (locks[0].skill(skill), locks[1].skill(skill))) for skill in names]
-    told = [line for section in sections if section for line in (*section, "")]
+        old, new = Lock(), read_lock(work.root)
+        try:
+            old = read_lock(before)
+        except SkillFileError:
+            told += [f"⚠️ `{LOCK_FILE}` is broken in the base: every deployment is shown as new.", ""]
+        for skill in sorted({*_names(before), *_names(work.root), *old.skills, *new.skills}):
+            if section := _section(work, before, skill, (old.skill(skill), new.skill(skill))):
+                told += [*section, ""]
     if not told:
         told = ["No skill changes in this pull request."]
     return work.redactor.text("\n".join([MARKER, "## skillforge", "", *told])).rstrip() + "\n"
 
 
 def _names(root: Path) -> set[str]:
-    return {path.parent.name for path in (root / SKILLS_FOLDER).glob(f"*/{SKILL_FILE}")} | set(read_lock(root).skills)
+    return {path.parent.name for path in (root / SKILLS_FOLDER).glob(f"*/{SKILL_FILE}")}
 
 
 def _section(work: Workspace, before: Path, name: str, entries: tuple[LockedSkill, LockedSkill]) -> list[str]:

@@ -18,7 +18,9 @@ from skillforge.providers.wires.wire import Address
 if TYPE_CHECKING:
     from skillforge.forge.workspace import Workspace
 
-_BATCH_SHARE = 0.5  # of the list price: https://platform.openai.com/docs/guides/batch, Anthropic's likewise
+# Tiers that cost half of the list price: https://platform.openai.com/docs/guides/batch and …/guides/flex-processing,
+# Anthropic's batches likewise
+_HALF = ("batch", "flex")
 _PUBLIC_OF: dict[Api, str] = {"anthropic": "anthropic", "openai-chat": "openai", "openai-responses": "openai"}
 
 
@@ -27,7 +29,7 @@ def call_pricer(work: Workspace) -> Callable[[Call], Call]:
 
     A price of the user's own goes first: that of the model on the endpoint of ``skillforge.toml`` with the call's
     server, or of the public provider. Else it is the price list's for that server, for the API's own public one where
-    the server is not known. Calls of a batch (``service_tier``) cost half.
+    the server is not known. Calls of a batch or of OpenAI's flex processing (``service_tier``) cost half.
     """
 
     @lru_cache(maxsize=256)
@@ -41,7 +43,8 @@ def call_pricer(work: Workspace) -> Callable[[Call], Call]:
         cost = price(call.usage, call.resolved)
         found: dict[str, object] = {}
         if call.cost.usd is None:
-            found["cost"] = _at_batch_price(cost) if call.params.get("service_tier") == "batch" else cost
+            tier = call.params.get("service_tier")
+            found["cost"] = _halved(cost, tier) if tier in _HALF else cost
         if call.list_usd is None:
             cached = call.usage.cached_tokens or call.usage.written_tokens
             found["list_usd"] = (price(_uncached(call.usage), call.resolved) if cached else cost).usd
@@ -76,6 +79,6 @@ def _uncached(usage: Usage) -> Usage:
     return usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})
 
 
-def _at_batch_price(cost: Cost) -> Cost:
-    usd = None if cost.usd is None else cost.usd * _BATCH_SHARE
-    return cost.model_copy(update={"usd": usd, "basis": f"{cost.basis}, half of it in a batch" if usd else cost.basis})
+def _halved(cost: Cost, tier: str) -> Cost:
+    usd = None if cost.usd is None else cost.usd / 2
+    return cost.model_copy(update={"usd": usd, "basis": f"{cost.basis}, half of it as {tier}" if usd else cost.basis})

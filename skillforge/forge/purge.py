@@ -66,11 +66,9 @@ def _by_age(work: Workspace, age_s: float, dry_run: bool) -> Purged:
     files.older_than(moment.timestamp())
     rows: dict[str, list[Any]] = {}
     if work.has_database:
-        erasure = Erasure(work.database)
-        rows = erasure.older_than(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
-        if not dry_run:
-            erasure.erase(rows)
-            erasure.scrub()
+        rows = Erasure(work.database).older_than(moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    if not dry_run:
+        _erase(work, rows)
     return Purged(dry_run=dry_run, rows=_counts(rows), lines={}, files=tuple(files.removed))
 
 
@@ -91,11 +89,10 @@ def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
         _bury(work, holding)
         # What names the subject shows what else is theirs. It goes last: a purge that was killed finds the rest again.
         files.erase(concern, named_too=False)
-        _erase(work, {table: [item for item in ids if item not in named.get(table, ())] for table, ids in rows.items()})
+        _erase(work, {table: [*set(ids).difference(named.get(table, ()))] for table, ids in rows.items()})
         files.erase(concern)
         _erase(work, named)
-        remaining = leftovers(work.root, database_path(work.root), concern)
-        remaining += _scrubbed(work, concern)
+        remaining = [*leftovers(work.root, database_path(work.root), concern), *_tables(work, concern)]
     return Purged(
         dry_run=dry_run,
         rows=_counts(rows),
@@ -120,17 +117,17 @@ def _constants(work: Workspace) -> Iterator[str]:
 
 
 def _erase(work: Workspace, rows: dict[str, list[Any]]) -> None:
-    if any(rows.values()):
-        Erasure(work.database).erase(rows)
+    """Also without rows: what a purge that was killed had erased is overwritten."""
+    if work.has_database:
+        erasure = Erasure(work.database)
+        erasure.erase(rows)
+        erasure.scrub()
 
 
-def _scrubbed(work: Workspace, concern: Concern) -> list[str]:
-    """What was erased, by this purge or by one that was killed, is overwritten; the tables that still hold a text."""
-    if not work.has_database:
-        return []
-    erasure = Erasure(work.database)
-    erasure.scrub()
-    return [f"{database_path(work.root)} (table {table})" for table in erasure.tables_holding(concern.forms)]
+def _tables(work: Workspace, concern: Concern) -> list[str]:
+    """The tables that still hold a text."""
+    found = Erasure(work.database).tables_holding(concern.in_bytes) if work.has_database else []
+    return [f"{database_path(work.root)} (table {table})" for table in found]
 
 
 def _rows(work: Workspace, concern: Concern) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
@@ -142,7 +139,7 @@ def _rows(work: Workspace, concern: Concern) -> tuple[dict[str, list[Any]], dict
         _learn_call(concern, Call.model_validate(body), skeletons)
     for given in named.inputs:
         concern.learn_input(given)
-    found = erasure.holding(concern.forms)
+    found = erasure.holding(concern.in_bytes)
     for table, ids in {**named.rows, "runs": [*named.rows["runs"], *erasure.asked_with(concern.inputs)]}.items():
         found[table] = list(dict.fromkeys([*found.get(table, []), *ids]))
     return named.rows, {table: ids for table, ids in found.items() if ids}

@@ -16,6 +16,7 @@ from skillforge.forge.concern import Concern, names
 from skillforge.forge.suite_places import suite_places
 from skillforge.skillfile import read_skill, skill_path, write_skill
 
+_FOLDERS = ("evals", "skills")
 _ASIDE = ("failed", "quarantine")  # below .skillforge
 _SKIPPED = {".git", ".venv", "node_modules", "__pycache__"}
 _WINDOW = 1 << 20
@@ -40,7 +41,8 @@ class FilePurge:
         for path in self._jsonl():
             for row in _rows(path):
                 if isinstance(row, dict) and names(row, concern.subject):
-                    concern.cases.add((self._suite(path), str(row.get("id", ""))))
+                    if row.get("id"):
+                        concern.cases.add((self._suite(path), str(row["id"])))
                     concern.learn_input(row.get("input"))
 
     def erase_examples(self, concern: Concern, *, named_too: bool = True) -> None:
@@ -81,7 +83,7 @@ class FilePurge:
         for line in _lines(path):
             row = _json(line)
             waits = not named_too and isinstance(row, dict) and names(row, concern.subject)
-            if not waits and (concern.in_text(line) or concern.in_row(self._suite(path), row)):
+            if not waits and concern.in_line(self._suite(path), line, row):
                 gone += 1
             else:
                 kept.append(line)
@@ -113,7 +115,7 @@ class FilePurge:
 
     def _jsonl(self) -> Iterator[Path]:
         """Wherever they are: recordings and logs may be in any folder."""
-        found = {path for path in _all_files(self._root) if path.suffix == ".jsonl"} | set(self._places.files)
+        found = {path for path in _repository_files(self._root) if path.suffix == ".jsonl"} | set(self._places.files)
         yield from sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def _aside(self) -> list[Path]:
@@ -133,12 +135,21 @@ def leftovers(root: Path, database: Path, concern: Concern) -> list[str]:
     suites; and the files in object stores, which are not looked at.
     """
     places = suite_places(root / "evals")
-    forms = [form.encode("utf-8", "surrogatepass") for form in concern.forms]
     registry = {database.with_name(database.name + ending).resolve() for ending in ("", "-wal", "-shm")}
-    files = (path for path in (*_all_files(root), *places.files) if path.is_file() and path.resolve() not in registry)
-    found = [path for path in files if _holds(path, forms) or _is_written_with(path, concern)]
+    files = (
+        path for path in (*_repository_files(root), *places.files) if path.is_file() and path.resolve() not in registry
+    )
+    found = [path for path in files if _holds(path, concern) or _is_written_with(path, concern)]
     named = [str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in dict.fromkeys(found)]
     return [*named, *(f"{url} (not looked at)" for url in places.stores)]
+
+
+def _repository_files(root: Path) -> Iterator[Path]:
+    """No link is followed, but that of a whole folder of ours: production data may be kept elsewhere so."""
+    yield from _all_files(root)
+    for folder in (root / name for name in _FOLDERS):
+        if folder.is_symlink() and folder.is_dir():
+            yield from _all_files(folder)
 
 
 def _all_files(folder: Path) -> Iterator[Path]:
@@ -151,14 +162,14 @@ def _all_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _holds(path: Path, forms: list[bytes]) -> bool:
-    """Whether one of ``forms`` stands in the file, read window by window with an overlap."""
-    overlap = max((len(form) for form in forms), default=1) - 1
+def _holds(path: Path, concern: Concern) -> bool:
+    """Whether one of the forms stands in the file, read window by window with an overlap."""
+    overlap = max((len(form.encode("utf-8", "surrogatepass")) for form in concern.forms), default=1) - 1
     with path.open("rb") as handle:
         tail = b""
         while block := handle.read(_WINDOW):
             window = tail + block
-            if any(form in window for form in forms):
+            if concern.in_bytes(window):
                 return True
             tail = window[-overlap:] if overlap else b""
     return False

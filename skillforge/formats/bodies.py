@@ -71,9 +71,9 @@ def read_call(
             usage=answer.usage,
             latency_s=latency_s,
             at=at or (when(told.get("created") or told.get("created_at")) if told else ""),
-            conversation=conversation or _conversation(asked.params),
-            subject=subject or _subject(asked.params),
-            tags=dict(tags or {}),
+            conversation=reading.text(conversation) or _conversation(asked.params),
+            subject=reading.text(subject) or _subject(asked.params),
+            tags=sound(tags or {}),
             error=answer.error if answer.message is None else error,
         )
     except RecursionError:

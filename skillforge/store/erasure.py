@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 PURGED = "purged"
+
+Holds = Callable[[bytes], bool]  # of the UTF-8 of a value
 
 # What may hold a text, by table: the column that names a row's owner, and the columns that are searched.
 _TEXTS = {
@@ -66,20 +68,17 @@ class Erasure:
             inputs=[json.loads(row["input"]) for row in runs if row["input"]],
         )
 
-    def holding(self, forms: Iterable[str]) -> dict[str, list[Any]]:
-        """The rows in which one of the texts stands, as it is."""
-        found: dict[str, dict[Any, None]] = {}
-        for form in forms:
-            for table, (key, columns) in _TEXTS.items():
-                where = " OR ".join(f"instr(coalesce({column}, ''), ?) > 0" for column in columns)
-                values: list[Any] = [form] * len(columns)
-                if table == "versions":  # a BLOB is searched for bytes
-                    values[columns.index("source")] = form.encode("utf-8", "surrogatepass")
-                    where = where.replace("coalesce(source, '')", "coalesce(source, x'')")
-                sql = f"SELECT DISTINCT {key} AS id FROM {table} WHERE {where}"
-                found.setdefault(table, {}).update(dict.fromkeys(row["id"] for row in rows(self._db, sql, values)))
-        runs = {**found.get("runs", {}), **found.pop("attempts", {})}
-        return {table: list(ids) for table, ids in {**found, "runs": runs}.items() if ids}
+    def holding(self, holds: Holds) -> dict[str, list[Any]]:
+        """The rows with a column of which ``holds`` is true."""
+        self._teach(holds)
+        found = {}
+        for table, (key, columns) in _TEXTS.items():
+            where = " OR ".join(f"holds({column})" for column in columns)
+            found[table] = [
+                row["id"] for row in rows(self._db, f"SELECT DISTINCT {key} AS id FROM {table} WHERE {where}")
+            ]
+        found["runs"] = list(dict.fromkeys([*found["runs"], *found.pop("attempts")]))
+        return {table: ids for table, ids in found.items() if ids}
 
     def asked_with(self, inputs: Collection[str]) -> list[str]:
         """Ids of the runs that name no subject and whose input is one of these (canonical JSON)."""
@@ -138,20 +137,26 @@ class Erasure:
                 hint="end that process, then run the same purge again: it goes on from here",
             )
 
-    def tables_holding(self, forms: Collection[str]) -> list[str]:
-        """Names of the tables in which one of the texts stands, in any column.
+    def tables_holding(self, holds: Holds) -> list[str]:
+        """Names of the tables with a row of which ``holds`` is true for any column.
 
         The file itself is not opened for that: closing it would let go of SQLite's locks of the whole process.
         """
+        self._teach(holds)
         found = []
         for name in (row["name"] for row in rows(self._db, "SELECT name FROM sqlite_master WHERE type = 'table'")):
-            columns = [row["name"] for row in rows(self._db, f"PRAGMA table_info({name})")]
-            where = " OR ".join(f"instr(CAST({column} AS BLOB), ?) > 0" for column in columns)
-            sql = f"SELECT 1 FROM {name} WHERE {where} LIMIT 1"
-            values = (form.encode("utf-8", "surrogatepass") for form in forms)
-            if any(rows(self._db, sql, [value] * len(columns)) for value in values):
+            where = " OR ".join(f"holds({row['name']})" for row in rows(self._db, f"PRAGMA table_info({name})"))
+            if rows(self._db, f"SELECT 1 FROM {name} WHERE {where} LIMIT 1"):
                 found.append(name)
         return found
+
+    def _teach(self, holds: Holds) -> None:
+        """One pass over the rows, however many texts are looked for."""
+
+        def function(value: Any) -> bool:
+            return value is not None and holds(value if isinstance(value, bytes) else str(value).encode())
+
+        self._db.conn.create_function("holds", 1, function, deterministic=True)
 
 
 def _empty(conn: sqlite3.Connection, ids: Collection[int]) -> None:

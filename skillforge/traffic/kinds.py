@@ -42,9 +42,7 @@ def is_choice(values: Values) -> bool:
     new = sum(1 for count in counts.values() if count == 1) / total
     if new <= 0.15 and len(counts) <= max(2, total // 3):
         return True
-    return len(counts) < total and all(
-        _IDENTIFIER.fullmatch(text) and ("_" in text or text.isupper()) for text in counts
-    )
+    return len(counts) < total and all(map(_is_identifier, counts))
 
 
 def _is_identifier(text: str) -> bool:

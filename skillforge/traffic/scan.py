@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from skillforge.call import Call
 from skillforge.messages import Value
@@ -18,7 +18,6 @@ WORTH_CALLS = 50  # fewer recorded calls cannot show whether a student does as w
 WORTH_SHARE = 0.005  # of the bill
 _FIXED_KINDS = ("classification", "extraction", "rewriting")
 
-Read = Callable[[], Iterable[Call]]
 Mask = Callable[[str], str]
 
 
@@ -69,19 +68,8 @@ class ScanReport(Value):
         return f"{told}; {len(some)} of them, {share:.0%} of {of}, {_is(len(some))} worth a skill"
 
 
-def scan(read: Read, *, mask: Mask = str, known: Mapping[str, str] | None = None, budget: int = BUDGET) -> ScanReport:
-    """Group the calls of a log. ``read`` gives them from the start, twice; the order does not matter."""
-    scanner = Scanner(mask=mask, known=known, budget=budget)
-    for call in read():
-        scanner.learn(call)
-    scanner.settle()
-    for call in read():
-        scanner.count(call)
-    return scanner.report()
-
-
 class Scanner:
-    """``learn`` every call, ``settle`` on skeletons, ``count`` every call again, ``report``.
+    """``learn`` every call, ``settle`` on skeletons, ``count`` every call again, ``report``; in any order.
 
     ``mask`` hides secrets: what it changes in a constant becomes a gap. ``known`` are the names of groups found before,
     by id: a group keeps its name, and no other gets it. ``budget`` is in characters of distinct prompt text. Memory is

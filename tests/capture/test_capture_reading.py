@@ -186,6 +186,37 @@ def test_a_mask_changes_drops_or_fails_before_anything_is_kept(kitchen, servers)
     assert kitchen.recorder.dropped == {"the mask broke": 2}
 
 
+@pytest.mark.parametrize(
+    ("mask", "reason"),
+    [
+        (lambda call: call.model_dump(), "the mask returned dict, not a Call or None"),
+        (
+            lambda call: call.model_copy(update={"messages": ["private"]}),
+            "the mask made a call that cannot be: messages.0",
+        ),
+    ],
+)
+def test_what_a_mask_spoils_is_dropped_alone(kitchen, servers, mask, reason):
+    kind = KINDS[0]
+    client = kitchen.wrap(kind.client(servers().url), mask=mask)
+    assert kind.create(client)(**kind.body("private"))
+    client.close()
+    assert kitchen.calls == []
+    assert kitchen.recorder.dropped == {reason: 1}
+
+
+def test_half_a_character_in_what_the_program_says_is_stored_as_a_question_mark(kitchen, servers):
+    kind = KINDS[0]
+    labels = Labels(conversation="a\udcff", subject="b\udcff", tags={"file": "c\udcff"})
+    client = kitchen.wrap(kind.client(servers().url), labels=labels)
+    masked = kitchen.wrap(client, mask=lambda call: call.model_copy(update={"subject": "d\udcff"}))
+    for each in (kitchen.wrap(client, labels=labels), masked):
+        assert kind.create(each)(**kind.body("hello"))
+    client.close()
+    assert [call.subject for call in kitchen.calls] == ["b?", "d\ufffd"]
+    assert all(call.model_dump_json() for call in kitchen.calls)
+
+
 # hostile bytes
 
 

@@ -76,7 +76,7 @@ def test_closing_one_leaves_the_other_usable(kind, kitchen, server):
     assert not client.is_closed()
     assert perform(kind, "text", client, close=True)
     assert client.is_closed()
-    again = kitchen.wrap(other := kind.client(server.url, http_client=None))
+    again = kitchen.wrap(other := kind.client(server.url, http_client=None, max_retries=0))
     perform(kind, "text", other, close=True)
     assert not again.is_closed()
     assert perform(kind, "text", again, close=True)

@@ -16,7 +16,7 @@ COMMANDS = [
     *(["models", "pull"], ["models", "list"], ["models", "test"]),
     *(["keys", "set"], ["keys", "list"], ["keys", "remove"]),
     *(["log", "import"], ["log", "list"], ["scan"], ["suite", "from-log"], ["review"]),
-    *(["promote"], ["rollback"], ["history"], ["diff"], ["sync"], ["verify"], ["delete"], ["pr-comment"]),
+    *(["promote"], ["rollback"], ["undeploy"], ["history"], ["diff"], ["sync"], ["verify"], ["delete"], ["pr-comment"]),
     *(["export"], ["import"], ["cost"], ["purge"], ["doctor"]),
 ]
 

@@ -121,3 +121,12 @@ def test_a_lock_with_a_conflict_is_told_with_its_line(cli: Cli, repo: Path) -> N
     done = cli("run", "mood", "-i", "text=so happy")
     assert done.code == 2
     assert "skillforge.lock:1: holds a merge conflict" in done.err
+
+
+def test_an_alias_is_taken_away_and_then_the_skill_can_be_deleted(cli, repo):
+    assert cli("promote", "mood", "--student", RIGHT, "--accept-risk", "a try").code == 0
+    refused = cli("delete", "mood", "--yes")
+    assert (refused.code, "skillforge undeploy mood --as production" in refused.err) == (2, True)
+    assert cli("undeploy", "mood", "--reason", "enough").out == "mood@production is taken away\n"
+    assert cli("undeploy", "mood").code == 2
+    assert cli("delete", "mood", "--yes").code == 0

@@ -99,4 +99,4 @@ def test_what_is_deployed_is_not_deleted(repo, cli: Cli):
     found = cli("delete", "mood@1")
     assert found.code == 2
     assert "mood@1 is production" in found.err
-    assert "skillforge rollback" in found.err
+    assert "skillforge undeploy" in found.err

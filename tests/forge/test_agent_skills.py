@@ -475,6 +475,10 @@ def test_the_skills_own_folder_and_links_are_refused(exported: Path, forge: Forg
     (tmp_path / "linked" / "ticket-triage").symlink_to(exported)
     with pytest.raises(UsageError, match="is a link"):
         forge.repository.export_agent_skill("ticket-triage", tmp_path / "linked", force=True)
+    (exported / "references").rename(tmp_path / "references")
+    (exported / "references").symlink_to(tmp_path / "references")
+    with pytest.raises(UsageError, match="references is a link"):
+        forge.repository.export_agent_skill("ticket-triage", exported.parent, force=True)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_what_is_deployed_is_not_deleted(repo, skill_in, forge_at):
         with pytest.raises(UsageError, match="is production") as caught:
             forge.repository.delete(ref)
         assert "skillforge promote" in caught.value.hint
-        assert "skillforge rollback" in caught.value.hint
+        assert "skillforge undeploy" in caught.value.hint
     assert forge.versions(NAME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,14 +96,24 @@ def log(repo: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs a scanned repository leaves a copy for the others."""
+    return tmp_path_factory.mktemp("scanned") / "repo"
+
+
 @pytest.fixture
-def group(repo: Path, log: Path, forge_at: Callable[..., Forge]) -> str:
+def group(repo: Path, log: Path, kept: Path, forge_at: Callable[..., Forge]) -> str:
     """The name of the one group of the log; its suite is made."""
-    forge = forge_at(repo)
-    (found,) = forge.traffic.scan([log]).groups
-    forge.traffic.suite(found.name, paths=[log])
-    forge.close()
-    return found.name
+    if not kept.exists():
+        forge = forge_at(repo)
+        (found,) = forge.traffic.scan([log]).groups
+        forge.traffic.suite(found.name, paths=[log])
+        forge.close()
+        shutil.copytree(repo, kept)
+    shutil.copytree(kept, repo, dirs_exist_ok=True)
+    (suite,) = (repo / "evals").glob("*.yaml")
+    return suite.stem
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

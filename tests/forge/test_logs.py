@@ -176,9 +176,10 @@ def test_a_call_costs_what_the_price_list_says_and_its_list_price_knows_no_cache
     assert call.cost.basis.startswith("genai-prices")
 
 
-def test_a_batch_costs_half(repo: Path, forge_at: MakeForge):
+@pytest.mark.parametrize("tier", ["batch", "flex"])
+def test_a_batch_and_flex_processing_cost_half(repo: Path, forge_at: MakeForge, tier: str):
     forge = forge_at(repo)
-    whole, half = priced(forge), priced(forge, request={"service_tier": "batch"})
+    whole, half = priced(forge), priced(forge, request={"service_tier": tier})
     assert half.cost.usd == pytest.approx(whole.cost.usd / 2)
     assert half.list_usd == whole.list_usd
 

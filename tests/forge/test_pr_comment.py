@@ -154,6 +154,17 @@ def test_a_history_that_was_changed_in_place_is_told(forge, repo):
     assert "history rewritten" in forge.repository.pr_comment("main")
 
 
+def test_a_pull_request_that_mends_the_lock_is_commented(forge, repo):
+    measured(forge, repo)
+    whole = (repo / "skillforge.lock").read_text()
+    (repo / "skillforge.lock").write_text(whole.replace("{", "<<<<<<< HEAD\n{", 1))
+    committed(repo)
+    (repo / "skillforge.lock").write_text(whole)
+    comment = forge.repository.pr_comment("main")
+    assert "`skillforge.lock` is broken in the base" in comment
+    assert "`production`: nothing → @1" in comment
+
+
 def test_a_deployment_is_told_beside_a_broken_file(forge, repo):
     measured(forge, repo)
     forge.deployments.remove("mood")

@@ -257,25 +257,36 @@ def test_while_another_process_reads_the_database_it_is_an_error_and_the_next_pu
     reader = sqlite3.connect(repo / ".skillforge" / "registry.db", isolation_level=None)
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM calls").fetchone() == (41,)
+    (repo / "notes.md").write_text(THEIRS)
     with pytest.raises(StoreError, match="another process reads"):
         lived.repository.purge(subject=SUBJECT)
-    assert "Quittenbaum" not in (repo / "evals" / "desk.jsonl").read_text()
+    assert "Quittenbaum" not in (repo / "evals" / "desk.labels.jsonl").read_text()
     reader.close()
-    assert lived.repository.purge(subject=SUBJECT).whole
-    assert holding(repo, "Quittenbaum") == []
+    assert lived.repository.purge(subject=SUBJECT).remaining == ("notes.md",)
+    assert holding(repo, "Quittenbaum") == ["notes.md"]
 
 
 def test_recordings_and_logs_in_any_folder_are_reached(lived, repo):
     (field,) = lived.show("skills/desk").skill.input
     lived.run("skills/desk", {field: THEIRS}, student=STUDENT.name, terms=Terms(record=repo / "rec"))
-    (repo / "log.jsonl").write_text(json.dumps(pair(1, THEIRS, "")) + "\n{}\n")
+    rows = [{**pair(1, THEIRS, ""), "subject": SUBJECT}, {}, {"id": "call-2"}]
+    del rows[0]["id"]
+    (repo / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     aside = repo / ".skillforge" / "failed" / "desk"
     aside.mkdir(parents=True)
     (aside / "skill.yaml").write_text(f"instructions: {THEIRS}\n")
     done = lived.repository.purge(subject=SUBJECT)
     assert done.whole, done
-    assert (repo / "log.jsonl").read_text() == "{}\n"
+    assert (repo / "log.jsonl").read_text() == '{}\n{"id": "call-2"}\n'
     assert holding(repo, "Quittenbaum") == []
+
+
+def test_cases_behind_a_link_are_reached(lived, repo, tmp_path_factory):
+    private = tmp_path_factory.mktemp("private") / "evals"
+    (repo / "evals").rename(private)
+    (repo / "evals").symlink_to(private)
+    assert lived.repository.purge(subject=SUBJECT).whole
+    assert holding(private, "Quittenbaum") == []
 
 
 def test_a_text_is_found_however_it_is_escaped_and_its_lines_are_broken(lived, repo):

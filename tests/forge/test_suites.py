@@ -281,3 +281,14 @@ def test_the_same_inputs_are_the_same_cases_in_the_same_splits_whatever_their_ca
         made = forge.traffic.suite(group, paths=[log], name=name)
         found.append({case.id: (case.input, case.split) for case in read_suite(Path(made.path)).cases})
     assert found[0] == found[1]
+
+
+def test_a_secret_that_its_label_tells_is_no_case_where_calls_are_kept_in_full(scanned, repo, monkeypatch):
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "full")
+    secret = "hunter2Zq81xP"
+    rows = (line(number, text=f"{words(number)}\nPassword: {secret}{number}") for number in range(60))
+    forge, log, group, _ = scanned(*rows)
+    forge.traffic.import_logs([log])
+    made = forge.traffic.suite(group)
+    assert made.cases > 20
+    assert all(secret not in path.read_text() for path in made.path.parent.iterdir())

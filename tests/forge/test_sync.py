@@ -9,6 +9,7 @@ import pytest
 from synced import NAME, deploy, instructions, states
 
 from skillforge.errors import NotFound, SecretFound, SkillFileError
+from skillforge.forge import catchup
 from skillforge.forge.deployed import snapshot_path
 from skillforge.lockfile import Lock, LockedSkill, lock_path, read_lock, write_lock
 from skillforge.skillfile import write_skill
@@ -300,3 +301,14 @@ def test_a_broken_lock_is_said_and_drafts_go_on(repo, skill_in, forge_at):
     said: list[str] = []
     assert forge_at(repo, say=said.append).show(NAME).version == 1
     assert "not JSON" in said[0]
+
+
+def test_a_skills_file_is_read_once_however_many_versions_git_holds(repo, skill_in, forge_at, monkeypatch):
+    skill_in(repo)
+    versions = {number: f"sha256:{number:064}" for number in range(1, 100)}
+    write_lock(repo, Lock(skills={NAME: LockedSkill(versions=versions)}))
+    read: list[Path] = []
+    real = catchup.read_skill
+    monkeypatch.setattr(catchup, "read_skill", lambda folder: read.append(folder) or real(folder))
+    forge_at(repo).skills()
+    assert len(read) == 1

@@ -462,7 +462,11 @@ def test_a_log_cut_at_any_byte_loses_only_the_cut_record(tmp_path: Path, form: s
 @pytest.mark.parametrize("key", ["response_cost", "totalCost", "cost"])
 def test_a_cost_that_no_call_can_have_is_unknown(tmp_path: Path, key: str, usd: object):
     langfuse = {"type": "GENERATION", "traceId": "t", "model": "m", "input": "hello", "output": "hi"}
-    rows = {"response_cost": litellm(), "totalCost": langfuse, "cost": {"request": chat_request(), "response": message()}}
+    rows = {
+        "response_cost": litellm(),
+        "totalCost": langfuse,
+        "cost": {"request": chat_request(), "response": message()},
+    }
     path = tmp_path / "log.jsonl"
     path.write_text(json.dumps({**rows[key], key: usd}))
     (call,) = read_logs([path])

@@ -9,7 +9,7 @@ from typing import Any
 
 from skillforge.call import Call
 from skillforge.messages import Cost, Message, Tool, Usage
-from skillforge.traffic.scan import ScanReport, scan
+from skillforge.traffic.scan import Scanner, ScanReport
 
 WORDS = re.findall(
     r"\w+",
@@ -51,4 +51,10 @@ def tool(name: str) -> Tool:
 
 def scanned(calls: Iterable[Call], **options: Any) -> ScanReport:
     kept = list(calls)
-    return scan(lambda: kept, **options)
+    scanner = Scanner(**options)
+    for each in kept:
+        scanner.learn(each)
+    scanner.settle()
+    for each in kept:
+        scanner.count(each)
+    return scanner.report()

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from skillforge.errors import TeacherError as TeacherError
     from skillforge.errors import UsageError as UsageError
     from skillforge.evals.report import EvalReport as EvalReport
-    from skillforge.forge.create import Created as Created
     from skillforge.forge.doctor import Diagnosis as Diagnosis
-    from skillforge.forge.estimate import Estimate as Estimate
     from skillforge.forge.forge import BoundSkill as BoundSkill
     from skillforge.forge.forge import Forge as Forge
+    from skillforge.forge.making.create import Created as Created
+    from skillforge.forge.making.estimate import Estimate as Estimate
     from skillforge.forge.session import Terms as Terms
     from skillforge.providers.replay import Replay as Replay
     from skillforge.providers.scripted import Scripted as Scripted
@@ -52,10 +52,10 @@ _WHERE = {
     "Case": "case",
     "Check": "skill",
     "CheckResult": "run",
-    "Created": "forge.create",
+    "Created": "forge.making.create",
     "Decision": "case",
     "Diagnosis": "forge.doctor",
-    "Estimate": "forge.estimate",
+    "Estimate": "forge.making.estimate",
     "EvalReport": "evals.report",
     "Example": "skill",
     "Forge": "forge.forge",

@@ -10,7 +10,7 @@ import typer
 from skillforge.cli._shared import aligned, as_json, note, print_json
 
 if TYPE_CHECKING:
-    from skillforge.forge.estimate import Estimate, Expense
+    from skillforge.forge.making.estimate import Estimate, Expense
     from skillforge.forge.session import Terms
 
 BudgetOption = Annotated[

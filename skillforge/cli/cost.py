@@ -11,7 +11,7 @@ from skillforge.cli._shared import aligned, as_json, note, open_forge, print_jso
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from skillforge.forge.costs import CostReport, Payback
+    from skillforge.forge.making.costs import CostReport, Payback
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z?)?")
 _WAYS = ("skill", "tag", "student", "day")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from skillforge.case import Case
-    from skillforge.forge.create import Created
     from skillforge.forge.forge import Forge
+    from skillforge.forge.making.create import Created
     from skillforge.forge.session import Terms
 
 STAGES = {"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}

@@ -13,7 +13,7 @@ from skillforge.cli._shared import WORDS, aligned, as_json, note, open_forge, pr
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from skillforge.forge.diff import Change, Side, SkillDiff
+    from skillforge.forge.changes.diff import Change, Side, SkillDiff
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 _COLOURS = {"+": typer.colors.GREEN, "-": typer.colors.RED, "~": typer.colors.YELLOW, "@": typer.colors.CYAN}

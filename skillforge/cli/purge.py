@@ -11,7 +11,7 @@ from skillforge.cli._shared import as_json, confirmed, note, open_forge, print_j
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from skillforge.forge.purge import Purged
+    from skillforge.forge.erase.purge import Purged
 
 _AGE = re.compile(r"(\d{1,6})([hdw])")
 _SECONDS = {"h": 3600, "d": 86_400, "w": 604_800}

@@ -15,8 +15,8 @@ from skillforge.errors import InvalidInput
 
 if TYPE_CHECKING:
     from skillforge.case import Case
-    from skillforge.forge.answer_fields import Field
-    from skillforge.forge.review import Agreement, Reveal, ReviewSession, ReviewSummary
+    from skillforge.forge.suites.answer_fields import Field
+    from skillforge.forge.suites.review import Agreement, Reveal, ReviewSession, ReviewSummary
 
 _MOST_LINES = 400  # of an input shown at once where there is no screen to fill
 _SHOWN_DIFFERENT = 10
@@ -184,7 +184,7 @@ class _Talk:
 
 def _whole(answer: Mapping[str, Any]) -> Any:
     """The label: an object by field, or the text that is the whole answer."""
-    from skillforge.forge.answer_fields import TEXT
+    from skillforge.forge.suites.answer_fields import TEXT
 
     return answer[TEXT] if TEXT in answer else dict(answer)
 

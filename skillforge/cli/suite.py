@@ -14,7 +14,7 @@ from skillforge.cli._shared import aligned, as_json, help_when_bare, note, open_
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from skillforge.forge.suites import SuiteMade
+    from skillforge.forge.suites.from_log import SuiteMade
 
 app = typer.Typer(
     help="Make suites: the cases that students are measured on.",

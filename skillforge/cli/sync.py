@@ -10,7 +10,7 @@ from skillforge.cli._shared import aligned, as_json, confirmed, note, open_forge
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from skillforge.forge.sync import SyncReport
+    from skillforge.forge.files.sync import SyncReport
 
 JsonOut = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 _SIDES = {"file": "theirs", "registry": "ours"}

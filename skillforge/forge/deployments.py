@@ -33,7 +33,7 @@ class Deployments:
         Raises ``PromotionRefused`` with every reason where there is no fresh ``pass`` for exactly that version, student
         and suite, unless ``accept_risk`` says why that is accepted. What stands already stays as it is.
         """
-        from skillforge.forge.promote import promote
+        from skillforge.forge.deploy.promote import promote
 
         return self._portal.run(lambda: promote(self._work, ref, student, alias, fallback, suite, accept_risk, reason))
 
@@ -43,13 +43,13 @@ class Deployments:
         Raises ``NotFound`` where there is no before, ``UsageError`` where that version was deleted or its content is
         gone.
         """
-        from skillforge.forge.promote import rollback
+        from skillforge.forge.deploy.promote import rollback
 
         return self._portal.run(lambda: rollback(self._work, name, alias, reason))
 
     def remove(self, name: str, *, alias: str = PRODUCTION, reason: str = "") -> Move:
         """Take the alias away: nothing answers under it any more."""
-        from skillforge.forge.promote import remove
+        from skillforge.forge.deploy.promote import remove
 
         return self._portal.run(lambda: remove(self._work, name, alias, reason))
 
@@ -59,6 +59,6 @@ class Deployments:
 
     def history(self, name: str) -> list[Move]:
         """Every change of the skill's aliases, oldest first. Raises ``NotFound`` for an unknown skill."""
-        from skillforge.forge.promote import history
+        from skillforge.forge.deploy.promote import history
 
         return self._portal.run(lambda: history(self._work, name))

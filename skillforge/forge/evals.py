@@ -21,8 +21,8 @@ from skillforge.evals.evaluate import OnSample, Table, evaluate
 from skillforge.evals.fit import require_fit
 from skillforge.evals.report import ArmReport, EvalReport, arm_reports, repayments
 from skillforge.evals.sampling import choose_split, stratified
-from skillforge.forge.evidence_files import keep_evidence
-from skillforge.forge.made import made_usd
+from skillforge.forge.files.evidence_files import keep_evidence
+from skillforge.forge.making.made import made_usd
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.replay import Replay

@@ -16,14 +16,14 @@ from skillforge.checks import CustomCheck
 from skillforge.config import StoreIO
 from skillforge.evals.evaluate import OnSample
 from skillforge.evals.report import EvalReport
-from skillforge.forge.capturing import Capture
-from skillforge.forge.create import Created, create_skill
+from skillforge.forge.calls.capturing import Capture
 from skillforge.forge.deployments import Deployments
 from skillforge.forge.doctor import Diagnosis, diagnose
-from skillforge.forge.estimate import Estimate, estimate_create, estimate_eval
 from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
 from skillforge.forge.lost import LostCase, lost_cases
-from skillforge.forge.planning import Cases, Source, create_plan
+from skillforge.forge.making.create import Created, create_skill
+from skillforge.forge.making.estimate import Estimate, estimate_create, estimate_eval
+from skillforge.forge.making.planning import Cases, Source, create_plan
 from skillforge.forge.portal import Portal
 from skillforge.forge.repository import Repository
 from skillforge.forge.runs import Target, chosen_student, run_skill, target, with_labels

@@ -10,10 +10,10 @@ from skillforge.forge.portal import Portal
 from skillforge.forge.workspace import Workspace
 
 if TYPE_CHECKING:
-    from skillforge.forge.costs import CostReport
-    from skillforge.forge.diff import SkillDiff
-    from skillforge.forge.purge import Purged
-    from skillforge.forge.sync import SyncReport
+    from skillforge.forge.changes.diff import SkillDiff
+    from skillforge.forge.erase.purge import Purged
+    from skillforge.forge.files.sync import SyncReport
+    from skillforge.forge.making.costs import CostReport
 
 Side = Literal["ours", "theirs"]
 CostBy = Literal["skill", "tag", "student", "day"]
@@ -33,13 +33,13 @@ class Repository:
         ``take`` decides conflicts: ``ours`` is the registry's newest version, ``theirs`` the file. Without it a
         conflict writes nothing.
         """
-        from skillforge.forge.sync import sync
+        from skillforge.forge.files.sync import sync
 
         return self._portal.run(lambda: sync(self._work, check=check, take=take))
 
     def verify(self) -> list[str]:
         """Everything wrong with registry, lock, deployed versions and evidence, one line each; all is re-hashed."""
-        from skillforge.forge.verify import verify
+        from skillforge.forge.files.verify import verify
 
         return self._portal.run(lambda: verify(self._work))
 
@@ -48,32 +48,32 @@ class Repository:
 
         Raises ``UsageError`` while an alias points at one of them.
         """
-        from skillforge.forge.delete import delete
+        from skillforge.forge.files.delete import delete
 
         return self._portal.run(lambda: delete(self._work, ref, reason))
 
     def diff(self, a: str, b: str) -> SkillDiff:
         """What differs between two versions: fields, prompt, examples, checks, evidence."""
-        from skillforge.forge.diff import diff
+        from skillforge.forge.changes.diff import diff
 
         return self._portal.run(lambda: diff(self._work, a, b))
 
     def pr_comment(self, base: str) -> str:
         """Markdown for a pull request: what changed against the git revision ``base``, its verdicts, cases, cost."""
-        from skillforge.forge.pr_comment import pr_comment
+        from skillforge.forge.changes.pr_comment import pr_comment
 
         return self._portal.run(lambda: pr_comment(self._work, base))
 
     def cost(self, *, by: CostBy = "skill", tag: str = "", since: str = "") -> CostReport:
         """What runs cost, what they saved against ``today``, and whether making the skill is paid back."""
-        from skillforge.forge.costs import costs
+        from skillforge.forge.making.costs import costs
 
         self._flush()
         return self._portal.run(lambda: costs(self._work, by=by, tag=tag, since=since))
 
     def purge(self, *, older_than_s: float | None = None, subject: str = "", dry_run: bool = False) -> Purged:
         """Erase what is older, or all that concerns a subject: runs, calls, cases, examples, recordings, answers."""
-        from skillforge.forge.purge import purge
+        from skillforge.forge.erase.purge import purge
 
         self._flush()
         return self._portal.run(lambda: purge(self._work, older_than_s=older_than_s, subject=subject, dry_run=dry_run))
@@ -84,12 +84,12 @@ class Repository:
         A folder that is there already is replaced when it is an unchanged export of this skill, or with ``force``.
         Raises ``UsageError`` for content that a reader of such folders would execute or mistake.
         """
-        from skillforge.forge.agent_skills import export_agent_skill
+        from skillforge.forge.exchange.agent_skills import export_agent_skill
 
         return self._portal.run(lambda: export_agent_skill(self._work, ref, Path(folder), force=force))
 
     def import_agent_skill(self, folder: str | Path) -> Path:
         """Make a draft skill from an Agent Skill folder; returns its ``skill.yaml``. Raises ``SkillFileError``."""
-        from skillforge.forge.agent_skills import import_agent_skill
+        from skillforge.forge.exchange.agent_skills import import_agent_skill
 
         return self._portal.run(lambda: import_agent_skill(self._work, Path(folder)))

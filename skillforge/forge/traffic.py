@@ -11,9 +11,9 @@ from skillforge.forge.workspace import Workspace
 
 if TYPE_CHECKING:
     from skillforge.call import Call
-    from skillforge.forge.logs import Imported
-    from skillforge.forge.review import ReviewSession
-    from skillforge.forge.suites import SuiteMade
+    from skillforge.forge.calls.logs import Imported
+    from skillforge.forge.suites.from_log import SuiteMade
+    from skillforge.forge.suites.review import ReviewSession
     from skillforge.traffic.groups import CallGroup
     from skillforge.traffic.scan import ScanReport
 
@@ -39,27 +39,27 @@ class Traffic:
 
         Raises ``NotFound`` for a missing file, ``UsageError`` for one of no known format.
         """
-        from skillforge.forge.logs import import_logs
+        from skillforge.forge.calls.logs import import_logs
 
         return self._portal.call(lambda: import_logs(self._work, _paths(paths), tags or {}, on_calls))
 
     def recent(self, limit: int = 20) -> list[Call]:
         """The newest calls that are kept, newest first."""
-        from skillforge.forge.logs import call_log
+        from skillforge.forge.calls.logs import call_log
 
         self._flush()
         return self._portal.run(lambda: call_log(self._work).recent(limit))
 
     def scan(self, paths: Iterable[str | Path] = (), *, on_calls: OnCalls = lambda count: None) -> ScanReport:
         """Which calls recur, what they cost, which are worth a skill. The groups found are kept for what comes next."""
-        from skillforge.forge.scanning import ascan_calls
+        from skillforge.forge.calls.scanning import ascan_calls
 
         self._flush()
         return self._portal.call(lambda: ascan_calls(self._work, _paths(paths), on_calls))
 
     def group(self, ref: str) -> CallGroup:
         """A group that a scan found, by its id or name. Raises ``NotFound`` that lists what there is."""
-        from skillforge.forge.scanning import find_group
+        from skillforge.forge.calls.scanning import find_group
 
         return self._portal.run(lambda: find_group(self._work, ref))
 
@@ -80,7 +80,7 @@ class Traffic:
         takes personal data out of them, after the ``mask`` of this Forge. Raises ``NotFound`` for an unknown group,
         ``UsageError`` where the suite exists already.
         """
-        from skillforge.forge.suites import suite_from_log
+        from skillforge.forge.suites.from_log import suite_from_log
 
         self._flush()
         return self._portal.call(
@@ -96,7 +96,7 @@ class Traffic:
 
         Raises ``NotFound``, ``SkillFileError``, ``UsageError`` where the suite names no file for labels.
         """
-        from skillforge.forge.review import open_review
+        from skillforge.forge.suites.review import open_review
 
         return self._portal.run(lambda: open_review(self._work, suite, split=split, limit=limit, by=by, seed=seed))
 

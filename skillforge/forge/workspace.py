@@ -12,8 +12,8 @@ from skillforge.checks import CustomCheck
 from skillforge.config import DATABASE_VARIABLE, database_path, find_root, read_settings, store_io
 from skillforge.engine.fallback import Rest
 from skillforge.errors import NotFound
-from skillforge.forge.catchup import catch_up
-from skillforge.forge.deployed import DeployedSkills
+from skillforge.forge.deploy.deployed import DeployedSkills
+from skillforge.forge.files.catchup import catch_up
 from skillforge.providers.base import Provider
 from skillforge.providers.limiter import LimiterPool
 from skillforge.providers.network import Network

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skillforge.atomicfile import replace_file
-from skillforge.forge.deployed import snapshot_bytes, snapshot_path
+from skillforge.forge.deploy.deployed import snapshot_bytes, snapshot_path
 from skillforge.forge.forge import Forge
 from skillforge.lockfile import Move, read_lock, write_lock
 from skillforge.skillfile import read_skill

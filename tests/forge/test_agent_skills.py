@@ -16,8 +16,8 @@ from markdown_it import MarkdownIt
 
 from skillforge.engine.frame import build_request, chosen_examples, complete_input
 from skillforge.errors import NotFound, SecretFound, SkillFileError, SkillforgeError, UsageError
+from skillforge.forge.exchange.skill_markdown import agent_files, conversation, plain_skill
 from skillforge.forge.forge import Forge
-from skillforge.forge.skill_markdown import agent_files, conversation, plain_skill
 from skillforge.formats.agent_skill import problems, read_agent_skill
 from skillforge.formats.conversation import EXAMPLES_MD
 from skillforge.formats.frontmatter import read_markdown

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillforge.errors import NotFound
-from skillforge.forge.diff import skill_changes, text_changes
+from skillforge.forge.changes.diff import skill_changes, text_changes
 from skillforge.forge.forge import Forge
 from skillforge.skill import Skill
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from skillforge.evidencefile import evidence_bytes, evidence_path, read_evidence
-from skillforge.forge.evidence_files import measured
+from skillforge.forge.files.evidence_files import measured
 from skillforge.forge.forge import Forge
 from skillforge.lockfile import Lock, LockedSkill, lock_path, write_lock
 from skillforge.providers.scripted import Scripted

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from skillforge.errors import NotFound, UsageError
-from skillforge.forge.logs import read_calls
-from skillforge.forge.pricing import call_pricer
+from skillforge.forge.calls.logs import read_calls
+from skillforge.forge.calls.pricing import call_pricer
 from skillforge.formats.bodies import read_call
 
 MakeForge = Callable[..., Any]
@@ -149,7 +149,7 @@ def test_without_texts_kept_the_quarantine_says_where_and_why_alone(
 def test_an_interrupted_import_keeps_what_it_did(
     repo: Path, forge_at: MakeForge, log: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("skillforge.forge.logs._TOGETHER", 5)
+    monkeypatch.setattr("skillforge.forge.calls.logs._TOGETHER", 5)
     path = log("calls.jsonl", *map(pair, range(12)))
     forge = forge_at(repo)
 

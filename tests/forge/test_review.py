@@ -5,7 +5,7 @@ import json
 import pytest
 
 from skillforge.errors import InvalidInput, NotFound, UsageError
-from skillforge.forge.answer_fields import TEXT, Field
+from skillforge.forge.suites.answer_fields import TEXT, Field
 from skillforge.labels import read_labels
 from skillforge.suitefile import read_suite
 

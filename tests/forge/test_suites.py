@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skillforge.errors import NotFound, UsageError
-from skillforge.forge.suites import metric_of, suite_name
+from skillforge.forge.suites.from_log import metric_of, suite_name
 from skillforge.jsonl import read_jsonl
 from skillforge.suitefile import read_suite
 from skillforge.today import read_today

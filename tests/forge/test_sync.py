@@ -9,8 +9,8 @@ import pytest
 from synced import NAME, deploy, instructions, states
 
 from skillforge.errors import NotFound, SecretFound, SkillFileError
-from skillforge.forge import catchup
-from skillforge.forge.deployed import snapshot_path
+from skillforge.forge.deploy.deployed import snapshot_path
+from skillforge.forge.files import catchup
 from skillforge.lockfile import Lock, LockedSkill, lock_path, read_lock, write_lock
 from skillforge.skillfile import write_skill
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from skillforge.evidencefile import RecordedEvidence
-from skillforge.forge.pr_text import WORDS, code, plain
+from skillforge.forge.changes.pr_text import WORDS, code, plain
 from skillforge.lockfile import LockedSkill, Move
 
 _REWRITTEN = (

@@ -16,7 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from skillforge.call import Call
 from skillforge.config import STATE_FOLDER, StoreIO, store_io
-from skillforge.forge.pricing import call_pricer
+from skillforge.forge.calls.pricing import call_pricer
 from skillforge.formats.logs import Broken, read_logs
 from skillforge.messages import Value
 from skillforge.store.calls import CallLog

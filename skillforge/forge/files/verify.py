@@ -8,9 +8,9 @@ from pathlib import Path
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import SkillFileError, SkillforgeError, StoreError
 from skillforge.evidencefile import EVIDENCE_FOLDER, read_evidence
-from skillforge.forge.catchup import catch_up
-from skillforge.forge.deployed import read_snapshot
-from skillforge.forge.evidence_files import measured
+from skillforge.forge.deploy.deployed import read_snapshot
+from skillforge.forge.files.catchup import catch_up
+from skillforge.forge.files.evidence_files import measured
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skillfile import read_skill

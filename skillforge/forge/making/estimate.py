@@ -14,8 +14,8 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import build_request, complete_input, output_text
 from skillforge.engine.solve import solve_request, trace_key
 from skillforge.evals.arms import Arm
-from skillforge.forge.create import PROVE, CreatePlan, require_plan
 from skillforge.forge.evals import EvalPlan, prepare
+from skillforge.forge.making.create import PROVE, CreatePlan, require_plan
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Request, Usage, Value
 from skillforge.providers.base import Provider

@@ -13,10 +13,10 @@ from skillforge.atomicfile import LEFTOVER, replace_file
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import NotFound, SkillFileError, SkillforgeError
 from skillforge.evidencefile import EVIDENCE_FOLDER
-from skillforge.forge.catchup import catch_up
-from skillforge.forge.compare import Compared, State, changes, compare
-from skillforge.forge.deployed import DEPLOYED_FOLDER, read_snapshot, snapshot_bytes, snapshot_path
-from skillforge.forge.evidence_files import evidence_changes, write_change
+from skillforge.forge.deploy.deployed import DEPLOYED_FOLDER, read_snapshot, snapshot_bytes, snapshot_path
+from skillforge.forge.files.catchup import catch_up
+from skillforge.forge.files.compare import Compared, State, changes, compare
+from skillforge.forge.files.evidence_files import evidence_changes, write_change
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from skillforge.atomicfile import replace_file
 from skillforge.errors import NotFound, Problem, SkillFileError, UsageError
+from skillforge.forge.exchange.skill_markdown import agent_files, foreign_metadata, plain_skill
 from skillforge.forge.repolock import repository_lock
-from skillforge.forge.skill_markdown import agent_files, foreign_metadata, plain_skill
 from skillforge.forge.skills import SKILLS_FOLDER, resolve
 from skillforge.forge.workspace import Workspace
 from skillforge.formats.agent_skill import DIGEST_KEY, SKILL_MD, AgentSkill, read_agent_skill, unsafe_text

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from skillforge.atomicfile import replace_file
 from skillforge.errors import NotFound, PromotionRefused, SecretFound, UsageError
-from skillforge.forge.deployed import read_snapshot, snapshot_bytes, snapshot_path
-from skillforge.forge.grounds import Grounds, grounds
+from skillforge.forge.deploy.deployed import read_snapshot, snapshot_bytes, snapshot_path
+from skillforge.forge.deploy.grounds import Grounds, grounds
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace

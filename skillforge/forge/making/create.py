@@ -22,7 +22,7 @@ from skillforge.engine.prove import prove
 from skillforge.engine.retold import trace_calls
 from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
-from skillforge.forge.from_log import Recorded
+from skillforge.forge.making.from_log import Recorded
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace

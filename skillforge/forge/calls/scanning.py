@@ -10,8 +10,8 @@ from anyio.lowlevel import checkpoint
 
 from skillforge.call import Call
 from skillforge.errors import NotFound
-from skillforge.forge.logs import read_calls
-from skillforge.forge.pricing import call_pricer
+from skillforge.forge.calls.logs import read_calls
+from skillforge.forge.calls.pricing import call_pricer
 from skillforge.formats.logs import Broken, read_logs
 from skillforge.store.call_groups import GroupLog
 from skillforge.suggest import did_you_mean

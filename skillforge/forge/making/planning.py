@@ -10,8 +10,8 @@ from typing import Any
 from skillforge.case import Case
 from skillforge.errors import UsageError
 from skillforge.evals.sampling import training_cases
-from skillforge.forge.create import CreatePlan
-from skillforge.forge.from_log import recorded_answers
+from skillforge.forge.making.create import CreatePlan
+from skillforge.forge.making.from_log import recorded_answers
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import SKILLS_FOLDER
 from skillforge.forge.workspace import Workspace

@@ -17,7 +17,7 @@ from skillforge.config import store_io
 from skillforge.contract import Validator
 from skillforge.errors import SkillforgeError, UsageError
 from skillforge.forge.evals import EVALS_FOLDER
-from skillforge.forge.suite_target import SuiteTarget
+from skillforge.forge.suites.target import SuiteTarget
 from skillforge.forge.workspace import Workspace
 from skillforge.jsonl import MAX_LINE_BYTES
 from skillforge.messages import Value
@@ -85,8 +85,8 @@ async def suite_from_log(
     Raises ``NotFound`` for an unknown group, ``UsageError`` where the suite exists already, where no text of the calls
     was kept, and where no call gives a case.
     """
-    from skillforge.forge.logs import read_calls
-    from skillforge.forge.scanning import find_group
+    from skillforge.forge.calls.logs import read_calls
+    from skillforge.forge.calls.scanning import find_group
 
     paths = list(paths)
     if limit < 1:

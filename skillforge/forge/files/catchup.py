@@ -10,8 +10,8 @@ from skillforge.canonical import digest_bytes
 from skillforge.config import LOCK_FILE, SKILLS_FOLDER
 from skillforge.errors import SkillFileError, SkillforgeError
 from skillforge.evidencefile import EVIDENCE_FOLDER, evidence_bytes_of, parse_evidence
-from skillforge.forge.deployed import read_snapshot, snapshot_path
-from skillforge.forge.evidence_files import measured
+from skillforge.forge.deploy.deployed import read_snapshot, snapshot_path
+from skillforge.forge.files.evidence_files import measured
 from skillforge.lockfile import LockedSkill, lock_path, read_lock
 from skillforge.skillfile import SKILL_FILE, SkillFile, read_skill
 from skillforge.store.evidence import EvidenceLog

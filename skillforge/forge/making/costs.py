@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from skillforge.errors import UsageError
-from skillforge.forge.made import made_usd
+from skillforge.forge.making.made import made_usd
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
 from skillforge.store.spending import By, Spending, Spent

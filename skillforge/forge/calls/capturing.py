@@ -67,7 +67,7 @@ class Capture:
     @contextmanager
     def _keeper(self) -> Iterator[_Keeper]:
         """On the recorder's thread: a connection belongs to the thread that opens it."""
-        from skillforge.forge.pricing import call_pricer
+        from skillforge.forge.calls.pricing import call_pricer
         from skillforge.store.calls import CallLog
 
         database = self._work.open_database()
@@ -81,7 +81,7 @@ class Capture:
 def _preload() -> None:
     """Import what the first recorded call needs while the program is still starting."""
     with suppress(ImportError, RuntimeError):  # the recorder meets the same, and says it
-        for module in ("sqlite_utils", "genai_prices", "skillforge.forge.pricing", "skillforge.store.calls"):
+        for module in ("sqlite_utils", "genai_prices", "skillforge.forge.calls.pricing", "skillforge.store.calls"):
             import_module(module)
 
 

@@ -17,9 +17,9 @@ from skillforge.errors import NotFound, UsageError
 from skillforge.evals.sampling import choose_split
 from skillforge.evals.score import same
 from skillforge.evals.statistics import Interval, wilson
-from skillforge.forge.answer_fields import TEXT, Field, answer_fields
 from skillforge.forge.evals import EVALS_FOLDER
 from skillforge.forge.skills import SKILLS_FOLDER
+from skillforge.forge.suites.answer_fields import TEXT, Field, answer_fields
 from skillforge.forge.workspace import Workspace
 from skillforge.labels import SUFFIX, Label, append_label, read_labels
 from skillforge.messages import Value

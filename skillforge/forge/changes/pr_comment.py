@@ -15,12 +15,12 @@ from skillforge.errors import SkillFileError, SkillforgeError
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.versus_today import saving_text
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
-from skillforge.forge.diff import Change, skill_changes, text_changes
+from skillforge.forge.changes.diff import Change, skill_changes, text_changes
+from skillforge.forge.changes.git_tree import checkout
+from skillforge.forge.changes.pr_moves import deployments
+from skillforge.forge.changes.pr_text import WORDS, code, in_html, plain
 from skillforge.forge.evals import find_suite
-from skillforge.forge.evidence_files import measured
-from skillforge.forge.git_tree import checkout
-from skillforge.forge.pr_moves import deployments
-from skillforge.forge.pr_text import WORDS, code, in_html, plain
+from skillforge.forge.files.evidence_files import measured
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skill import Skill

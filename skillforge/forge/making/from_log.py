@@ -17,7 +17,7 @@ from skillforge.engine.recorded import CUTS, REFUSALS, fitting, read_answer
 from skillforge.errors import InvalidInput, NotFound, UsageError
 from skillforge.evals.sampling import training_cases
 from skillforge.forge.evals import EVALS_FOLDER
-from skillforge.forge.suites import suite_name
+from skillforge.forge.suites.from_log import suite_name
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Message
 from skillforge.skill import Skill
@@ -65,7 +65,7 @@ def recorded_answers(work: Workspace, ref: str, *, logs: Sequence[Path] = (), su
     Raises ``NotFound`` for an unknown group or where it has no suite yet, ``UsageError`` where nothing in it can be
     learned from.
     """
-    from skillforge.forge.scanning import find_group, scan_calls
+    from skillforge.forge.calls.scanning import find_group, scan_calls
 
     if logs:
         scan_calls(work, list(logs), lambda count: None)

@@ -12,8 +12,8 @@ from typing import Any
 from skillforge.atomicfile import replace_file
 from skillforge.config import STATE_FOLDER
 from skillforge.errors import SkillFileError
-from skillforge.forge.concern import Concern, names
-from skillforge.forge.suite_places import suite_places
+from skillforge.forge.erase.concern import Concern, names
+from skillforge.forge.suites.places import suite_places
 from skillforge.skillfile import read_skill, skill_path, write_skill
 
 _FOLDERS = ("evals", "skills")

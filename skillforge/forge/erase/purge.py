@@ -10,8 +10,8 @@ from typing import Any
 from skillforge.call import Call
 from skillforge.config import SKILLS_FOLDER, database_path
 from skillforge.errors import SkillforgeError, UsageError
-from skillforge.forge.concern import Concern, texts_in
-from skillforge.forge.purge_files import FilePurge, leftovers
+from skillforge.forge.erase.concern import Concern, texts_in
+from skillforge.forge.erase.purge_files import FilePurge, leftovers
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import read_lock, write_lock

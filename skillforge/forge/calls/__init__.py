@@ -1,0 +1,1 @@
+"""Recorded calls of programs: captured, imported, priced, scanned."""

@@ -1,0 +1,1 @@
+"""What differs: between two versions, and between a pull request and its base."""

@@ -1,0 +1,1 @@
+"""Purging: what is a subject's, and taking it out of rows and files."""

@@ -1,0 +1,1 @@
+"""Suites from recorded calls, where their lines are kept, and labelling them."""

@@ -25,11 +25,11 @@ def save_file(work: Workspace, path: Path, *, provenance: dict[str, Any] | None 
 def resolve(work: Workspace, ref: str) -> SkillVersion:
     """The version a reference names. A file that changed is saved as a new draft first, and that is said.
 
-    ``NAME`` alone is the file ``skills/NAME`` when it exists, else the newest stored version: what is measured is what
-    is written. ``NAME@3``, ``@latest`` and ``@sha256:…`` are stored versions, ``@production`` and other aliases the
-    deployed ones. Raises ``NotFound``.
+    ``NAME`` alone is the file ``skills/NAME`` when it exists, whatever else has that name in the current folder, else
+    the newest stored version: what is measured is what is written. ``NAME@3``, ``@latest`` and ``@sha256:…`` are stored
+    versions, ``@production`` and other aliases the deployed ones. Raises ``NotFound``.
     """
-    parsed = SkillRef.parse(ref)
+    parsed = _of_repository(work, ref) or SkillRef.parse(ref)
     if parsed.alias is not None:
         name = parsed.name if parsed.path is None else read_skill(parsed.path).skill.name
         return work.deployed.get(name, parsed.alias).version
@@ -46,6 +46,12 @@ def resolve(work: Workspace, ref: str) -> SkillVersion:
         return work.registry.get(parsed.name, parsed.selector)
     except NotFound:
         return _unsaved_match(work, parsed)
+
+
+def _of_repository(work: Workspace, ref: str) -> SkillRef | None:
+    """``ref`` as the name of a skill in ``skills/``: an export in the current folder must not stand in for it."""
+    named = SkillRef.parse_name(ref)
+    return named if named is not None and skill_path(work.root / SKILLS_FOLDER / named.name).is_file() else None
 
 
 def _unsaved_match(work: Workspace, ref: SkillRef) -> SkillVersion:

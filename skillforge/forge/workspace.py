@@ -125,7 +125,7 @@ class Workspace:
         """The provider of a ``provider:model`` name, kept open for the next call. No key is looked up yet."""
         known = self._providers.get(model)
         if known is None or (isinstance(known, Replay) and known.outdated and model not in self._given):
-            self._providers[model] = resolve_provider(model, self.network, base_dir=Path.cwd())
+            self._providers[model] = resolve_provider(model, self.network, base_dir=self._base_dir(model))
         return self._providers[model]
 
     def rest(self, model: str) -> Rest:
@@ -137,6 +137,12 @@ class Workspace:
         if what not in self._told:
             self._told.add(what)
             self.say(what)
+
+    def _base_dir(self, model: str) -> Path:
+        """Where a model's file is: here as it was typed, else where a deployment or a setting names it from."""
+        path = model.partition(":")[2]
+        here = Path.cwd()
+        return self.root if path and not (here / path).exists() and (self.root / path).exists() else here
 
     async def aclose(self) -> None:
         """Close models and database. Idempotent."""

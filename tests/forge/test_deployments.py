@@ -519,3 +519,24 @@ def test_promotions_of_many_processes_are_all_there(promoted, repo):
     assert len({move.alias for move in moves}) == len(moves) == 31
     assert time.monotonic() - started < 60
     assert not [name for name in os.listdir(repo) if name.endswith(".new")]
+
+
+def test_a_refusal_says_what_would_mend_it(repo, forge_at, skill_in, monkeypatch):
+    monkeypatch.chdir(repo)
+    skill_in(repo)
+    student = Scripted(name="scripted:s", default={"queue": "bug", "quote": "a"})
+    teacher = Scripted(name="scripted:t", default={"queue": "bug", "quote": "a"})
+    (repo / "evals").mkdir(exist_ok=True)
+    cases = [{"id": f"c{number}", "input": {"ticket": f"a bug {number}"}, "split": "test"} for number in range(12)]
+    (repo / "evals" / "ticket-triage.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
+    (repo / "evals" / "ticket-triage.yaml").write_text(
+        "schema: skillforge/suite/v1\nname: ticket-triage\ndecision: {metric: /queue}\ncases: file://ticket-triage.jsonl\n"
+    )
+    forge = forge_at(repo, providers={student.name: student, teacher.name: teacher})
+    with pytest.raises(PromotionRefused) as never:
+        forge.deployments.promote("ticket-triage", student=student.name)
+    assert "measure it: skillforge eval" in never.value.hint
+    forge.eval("ticket-triage", students=[student.name], teacher=teacher.name)
+    with pytest.raises(PromotionRefused) as unlabelled:
+        forge.deployments.promote("ticket-triage", student=student.name)
+    assert "skillforge review ticket-triage" in unlabelled.value.hint

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -387,3 +388,24 @@ def test_saving_twice_is_a_no_op(repo, skill_in, forge_at):
     forge = forge_at(repo)
     assert [forge.save(path).created for _ in range(2)] == [True, False]
     assert forge.save(Path(path.parent)).version == 1
+
+
+def test_the_skill_of_the_repository_is_not_shadowed_by_a_folder_of_its_name(repo, forge_at, skill_in, monkeypatch):
+    skill_in(repo, instructions="The repository's.")
+    shutil.copytree(repo / "skills" / "ticket-triage", repo / "ticket-triage")
+    elsewhere = repo / "ticket-triage" / "skill.yaml"
+    elsewhere.write_text(elsewhere.read_text().replace("The repository's.", "An export's."))
+    monkeypatch.chdir(repo)
+    forge = forge_at(repo)
+    assert forge.show("ticket-triage").skill.instructions == "The repository's."
+    assert "An export's." in forge.show("./ticket-triage").skill.instructions
+
+
+def test_a_deployed_models_file_is_found_from_any_folder(repo, forge_at, skill_in, monkeypatch):
+    skill_in(repo)
+    (repo / "answers.yaml").write_text("default: {queue: bug, quote: a}\n")
+    monkeypatch.chdir(repo)
+    forge_at(repo).deployments.promote("ticket-triage", student="scripted:answers.yaml", accept_risk="a test")
+    (repo / "below").mkdir()
+    monkeypatch.chdir(repo / "below")
+    assert forge_at(repo).skill("ticket-triage")(ticket="a bug").output["queue"] == "bug"

@@ -218,12 +218,21 @@ def _author(work: Workspace) -> str:
 
 
 def _refused(version: SkillVersion, student: str, ref: str, found: Grounds) -> PromotionRefused:
-    hint = (
-        f"measure it: skillforge eval {ref} --students {student}; or promote it all the same, which is recorded:"
-        ' --accept-risk "why"'
-    )
+    hint = f'{_mend(ref, student, found)}; or promote it all the same, which is recorded: --accept-risk "why"'
     what = f"{version.name}@{version.version} on {student} is not promoted"
     return PromotionRefused(what, found.reasons, hint=hint)
+
+
+def _mend(ref: str, student: str, found: Grounds) -> str:
+    """The step that could make it a pass."""
+    measure = f"skillforge eval {ref} --students {student}"
+    if found.suite is None:
+        return "mend the suite, or name one with --suite FILE"
+    if found.verdict and not any(case.expected is not None for case in found.suite.cases):
+        return f"without labels there is no verdict: skillforge review {found.suite.name}, then {measure}"
+    if found.verdict and len(found.reasons) == 1 and found.verdict != "pass":
+        return f"measure a student that is good enough, or more cases: {measure}"
+    return f"measure it: {measure}"
 
 
 def _no_before(name: str, alias: str, entry: LockedSkill) -> NotFound:

@@ -140,16 +140,13 @@ class Tour:
         (self._root / "teacher.json").write_text(json.dumps({"answers": rules}), "utf-8")
 
     def typed(self, suite: str, labels: Mapping[str, str]) -> bytes:
-        """What a person types who knows the right label of every mail; Enter keeps an answer that differs."""
+        """What a person writes who knows the right label of every mail, one line each."""
         lines: list[str] = []
         with Forge(self._root) as forge:
             session = forge.traffic.review(suite)
             for case in session.cases:
                 (mail,) = case.input.values()
-                answer = {"label": labels[mail]}
-                lines.append(answer["label"])
-                reveal = session.reveal(case, answer)
-                lines += [""] if reveal is not None and not reveal.same else []
+                lines.append(labels[mail])
         return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from skillforge.call import Call
-from skillforge.capture.exchange import MAX_BODY, Exchange
+from skillforge.capture.exchange import MAX_BODY, Exchange, Mask
 from skillforge.messages import Cost, Message
 
 TOO_LONG = f"longer than {MAX_BODY // 1_048_576} MiB: not kept"
@@ -49,7 +49,7 @@ class Reader:
             call = call.model_copy(update={"cost": Cost(usd=0.0, basis="refused"), "list_usd": 0.0})
         else:
             call = self._price(call)
-        return call if exchange.policy.mask is None else _sound(exchange.policy.mask(call))
+        return call if exchange.policy.mask is None else _sound(_masked(exchange.policy.mask, call))
 
     def _conversation(self, exchange: Exchange, request: Mapping[str, Any], response: Mapping[str, Any] | None) -> str:
         """What the program says; else what the request says; of a chain of responses the id of the first."""
@@ -94,6 +94,14 @@ def _call(
         tags=exchange.labels.tags,
         error=error,
     )
+
+
+def _masked(mask: Mask, call: Call) -> Any:
+    """What the mask returns. What it says when it raises may quote the call: only its type is told."""
+    try:
+        return mask(call)
+    except BaseException as exc:  # also one that wants to exit
+        raise ValueError(f"mask raised {type(exc).__name__}") from None
 
 
 def _sound(masked: Any) -> Call | None:

@@ -71,6 +71,7 @@ class Recorder:
         # reentrant: collecting a dropped stream ends its exchange, wherever this thread is just then
         self._lock = threading.RLock()
         self._change = threading.Condition(self._lock)
+        self._telling = threading.RLock()
         self._hurry = threading.Event()
         self._waiting: deque[Exchange] = deque()
         self._held = self._put = self._done = 0
@@ -125,13 +126,13 @@ class Recorder:
         if count > self._counted:
             self._counted = count
             with suppress(Exception):
-                self._say(f"{count:,} calls were not recorded")
+                self._say(f"{_calls(count)} not recorded")
 
     def tell_unstored(self) -> None:
         """Say how many exchanges the end of the program leaves behind."""
         if count := self._put - self._done:
             with suppress(Exception):
-                self._say(f"{count:,} calls were not stored before the program ended")
+                self._say(f"{_calls(count)} not stored before the program ended")
 
     # the thread
 
@@ -190,10 +191,15 @@ class Recorder:
             self._change.notify_all()
 
     def _tell(self) -> None:
-        for reason in [reason for reason in list(self.dropped) if reason not in self._said]:
-            self._said.add(reason)
-            with suppress(Exception):
-                self._say(f"some calls are not recorded: {reason}")
+        with self._telling:  # who flushes has heard it when that returns, whichever thread says it
+            for reason in [reason for reason in list(self.dropped) if reason not in self._said]:
+                self._said.add(reason)
+                with suppress(Exception):
+                    self._say(f"some calls are not recorded: {reason}")
+
+
+def _calls(count: int) -> str:
+    return "1 call was" if count == 1 else f"{count:,} calls were"
 
 
 def _reason(exc: BaseException) -> str:

@@ -73,10 +73,23 @@ def command_in(typed: str, options: Sequence[str] = ()) -> Command | None:
     return COMMANDS.get(typed.casefold())
 
 
+def double_meaning(typed: str, options: Sequence[str]) -> str:
+    """What to say where one letter may be a command or the begin of an option; empty where it is not both."""
+    command = COMMANDS.get(typed.casefold())
+    found = [option for option in options if option.casefold().startswith(typed.casefold())]
+    if command is None or not found:
+        return ""
+    named = " or ".join(visible(option) for option in found[:6])
+    return f"{typed!r} begins {named}: :{command.value} is the command ({command.name.lower()})"
+
+
 class Asking(Protocol):
     """Where answers come from. ``choice`` is the place of an option, or ``enter`` for an empty answer, or a command;
-    ``line`` is what was typed.
+    ``line`` is what was typed. ``present``: somebody sees what is said, and can be asked about an answer.
     """
+
+    @property
+    def present(self) -> bool: ...
 
     def choice(self, options: Sequence[str], enter: int | None = None) -> int | Command: ...
 
@@ -85,6 +98,10 @@ class Asking(Protocol):
 
 class Lines:
     """Answers line by line, for scripts. The end of the input is ``QUIT``."""
+
+    @property
+    def present(self) -> bool:
+        return sys.stdin.isatty()
 
     def choice(self, options: Sequence[str], enter: int | None = None) -> int | Command:
         while True:
@@ -96,9 +113,11 @@ class Lines:
             if (command := command_in(typed.strip(), options)) is not None:
                 return command
             found = chosen(typed.strip(), options, whole=True) if typed.strip() else []
-            if len(found) == 1:
+            exact = any(typed.strip().casefold() == option.casefold() for option in options)
+            doubt = "" if exact or len(found) != 1 else double_meaning(typed.strip(), options)
+            if len(found) == 1 and not doubt:
                 return found[0]
-            say(f"{visible(typed)!r}: " + ambiguous(found, options))
+            say(doubt or f"{visible(typed)!r}: " + ambiguous(found, options))
 
     def line(self) -> str | Command:
         typed = self._read()
@@ -113,6 +132,8 @@ class Lines:
 
 class Keys:
     """Answers key by key, from a terminal, which is in its own mode again whenever nothing is being asked."""
+
+    present = True
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
@@ -129,7 +150,7 @@ class Keys:
                 elif key in _ERASE:
                     typed = typed[:-1]
                 elif key not in _ENTER:
-                    typed += key
+                    typed = key if key == ":" else typed + key
                 elif not typed and enter is not None:
                     return enter
                 if not typed:
@@ -137,6 +158,9 @@ class Keys:
                 if (command := command_in(typed, options)) is not None:
                     return command
                 found = chosen(typed, options, whole=key in _ENTER)
+                if key not in _ENTER and (doubt := double_meaning(typed, options)):
+                    say(f" {doubt}; {'Enter or ' if len(found) == 1 else ''}more letters choose")
+                    continue
                 if len(found) == 1:
                     say(visible(options[found[0]]))
                     return found[0]

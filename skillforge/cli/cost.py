@@ -45,11 +45,14 @@ def cost(
     if json_out:
         print_json(as_json(report))
         return
-    _render(report)
+    _render(report, tag)
 
 
-def _render(report: CostReport) -> None:
-    if not report.lines:
+def _render(report: CostReport, tag: str) -> None:
+    if not report.lines and report.tags:
+        since = f" since {report.since}" if report.since else ""
+        note(f"no call has the tag {tag}{since}; there are: {', '.join(report.tags)}")
+    elif not report.lines:
         note("nothing was run or recorded yet: skillforge run, forge.wrap(client), or skillforge log import FILE")
     else:
         table = [[report.by.upper(), "SERVED BY", "CALLS", "COST", "SAVED", "COST UNKNOWN"]]

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from skillforge.cli._asking import visible
 from skillforge.cli._shared import aligned, as_json, help_when_bare, note, open_forge, print_json, resumable
 from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
     from skillforge.call import Call
+    from skillforge.forge.calls.logs import Imported
 
 app = typer.Typer(invoke_without_command=True, help="Model calls that programs made: import logs, look at them.")
 
@@ -40,7 +42,8 @@ def import_logs(
 
     Reads {request, response} JSON Lines, OpenAI batch input, output and error files together, Anthropic batch requests
     and results together, LiteLLM's StandardLoggingPayload and Langfuse observations. Secrets are taken out. Records
-    that cannot be read go to .skillforge/quarantine with the reason.
+    that cannot be read go to .skillforge/quarantine with the reason. The exit code is 1 where no call could be read, a
+    file is empty or a gzip file is cut.
 
     Examples:
 
@@ -58,7 +61,14 @@ def import_logs(
             shown.clear()
     if json_out:
         print_json(as_json(done))
-        return
+    else:
+        _print(done)
+    if done.problem:
+        note(visible(done.problem))
+        raise typer.Exit(1)
+
+
+def _print(done: Imported) -> None:
     typer.echo(f"{done.read:,} call{'' if done.read == 1 else 's'} read, {done.new:,} new, {done.known:,} known")
     if done.skipped:
         note(f"left out, because no model calls (spans, embeddings): {done.skipped:,}")

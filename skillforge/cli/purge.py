@@ -74,9 +74,35 @@ def _tell(done: Purged, *, json_out: bool, err: bool = False) -> None:
         typer.echo(f"{path}: {count:,} {'entry' if count == 1 else 'entries'} {verb}", err=err)
     for path in done.files:
         typer.echo(f"{path}: {verb}", err=err)
-    if not (done.rows or done.lines or done.files):
+    if done.deployed:
+        _tell_waiting(done)
+    elif not (done.rows or done.lines or done.files):
         note("nothing to erase")
-    for version in done.deployed:
-        note(f"{version} is deployed and holds it: promote a version without it, then purge again (the rest waits)")
+    if done.shared:
+        many = "1 of the texts was" if done.shared == 1 else f"{done.shared:,} of the texts were"
+        note(f"{many} said by others too: what is theirs stays")
     for path in done.remaining:
         note(f"{path}: may still hold it: take it out by hand")
+
+
+def _tell_waiting(done: Purged) -> None:
+    """What a deployed version holds up, and the commands that go on."""
+    from skillforge.ref import PRODUCTION
+
+    for deployed in done.deployed:
+        note(f"{deployed} is deployed and holds texts of the subject")
+    waits = "the examples in skill files" if done.lines else "nothing more"
+    note(f"until that is mended {waits} can go: recorded calls, runs, cases and versions wait")
+    for name, alias in dict.fromkeys(_deployed_as(deployed) for deployed in done.deployed):
+        as_alias = "" if alias == PRODUCTION else f" --as {alias}"
+        note(
+            f"  -> deploy a version without them: skillforge promote {name} --student PROVIDER:MODEL{as_alias}\n"
+            f"     or take it away: skillforge undeploy {name}{as_alias}\n"
+            "     then run the same purge again"
+        )
+
+
+def _deployed_as(deployed: str) -> tuple[str, str]:
+    """(skill, alias) of ``NAME@3 (ALIAS)``."""
+    version, _, alias = deployed.partition(" (")
+    return version.partition("@")[0], alias.removesuffix(")")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillforge.cli._asking import Asking, Command, asking, say, visible, wrapped
+from skillforge.cli._asking import COMMANDS, Asking, Command, asking, command_in, say, visible, wrapped
 from skillforge.cli._shared import aligned, as_json, open_forge, print_json, resumable
 from skillforge.errors import InvalidInput
 
@@ -27,7 +27,8 @@ _HELP = """\
  Enter alone leaves a field out where the suite's metric does not need it
  where the right choice is missing, quit, add it to the contract in the suite's file, and go on
  s skip   b back   q quit   m more of a long input   ? this
- where a name begins with such a letter, and wherever text is typed, write a colon before it: :s :b :q :m :?
+ with a colon before it a command is meant everywhere: :s :b :q :m :?
+ it is needed where text is typed, and where the name of a choice begins with the letter: that alone does nothing
  your answer is kept as you give it; only then you see what was answered before, and may revise yours"""
 
 
@@ -44,6 +45,8 @@ def review(
     You see an input and say what the right answer is; only then what was answered so far is shown. Every answer is kept
     at once: quit whenever you like, the same command goes on. In the end it says how far both agree.
 
+    From a pipe it reads one answer a line (:s skips, :b goes back) and never asks whether to revise it.
+
     Examples:
 
     \b
@@ -52,7 +55,7 @@ def review(
     """
     with open_forge() as forge:
         session = forge.traffic.review(suite, split=split, limit=limit, by=by or _user(), seed=seed)
-        with resumable(lambda: f"while labelling: {session.summary().labelled} labels are kept"):
+        with resumable(lambda: f"while labelling: {_kept(session.summary().labelled)}"):
             try:
                 _Talk(session, asking()).run()
             finally:
@@ -65,12 +68,15 @@ class _Talk:
     def __init__(self, session: ReviewSession, answers: Asking) -> None:
         self._session = session
         self._answers = answers
+        self._colon = ""
         self._rest: list[str] = []  # of the input on the screen
 
     def run(self) -> None:
         case = self._session.next_case()
         if case is not None:
-            say(f"{self._session.left} of {len(self._session.cases)} cases have no label yet; ? helps, q quits")
+            self._colon = _colon(self._session.fields)
+            left = f"{self._session.left} of {len(self._session.cases)} cases have no label yet"
+            say(f"{left}; {self._colon}? helps, {self._colon}q quits")
         while case is not None:
             command = self._label(case)
             if command is Command.QUIT:
@@ -93,7 +99,9 @@ class _Talk:
         if reveal is None:
             return None
         _show_reveal(reveal, answer)
-        return None if reveal.same else self._second_thoughts(case, answer, reveal)
+        if reveal.same or not self._answers.present:  # a line of a pipe is the answer to the next case
+            return None
+        return self._second_thoughts(case, answer, reveal)
 
     def _second_thoughts(self, case: Case, answer: dict[str, Any], reveal: Reveal) -> Command | None:
         say(" Enter keeps your answer, r revises it")
@@ -166,8 +174,7 @@ class _Talk:
             return None
 
     def _show(self, case: Case) -> None:
-        number = len(self._session.cases) - self._session.left + 1
-        place = f"{min(number, len(self._session.cases))} of {len(self._session.cases)}"
+        place = f"{self._session.cases.index(case) + 1} of {len(self._session.cases)}"
         say(f"\n── {place}{f' · {case.split}' if case.split else ''} · {visible(case.id)}")
         self._rest = []
         for name, value in case.input.items():
@@ -179,7 +186,18 @@ class _Talk:
         say("\n".join(self._rest[:page]) if self._rest else " that is all of it")
         self._rest = self._rest[page:]
         if self._rest:
-            say(f" … {len(self._rest)} more lines: m shows them")
+            say(f" … {len(self._rest)} more lines: {self._colon}m shows them")
+
+
+def _kept(labels: int) -> str:
+    return "1 label is kept" if labels == 1 else f"{labels} labels are kept"
+
+
+def _colon(fields: Sequence[Field]) -> str:
+    """What is typed before a command's letter so that it is one at every question; empty where none is needed."""
+    options = [_text(value) for field in fields for value in field.choices]
+    plain = all(field.kind == "choice" for field in fields)
+    return "" if plain and all(command_in(letter, options) for letter in COMMANDS) else ":"
 
 
 def _whole(answer: Mapping[str, Any]) -> Any:

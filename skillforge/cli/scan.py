@@ -73,9 +73,11 @@ def _report(report: ScanReport, limit: int, *, json_out: bool) -> None:
     if report.groups:
         per_month = all(group.monthly_usd is not None for group in report.groups)
         money = "A MONTH" if per_month else "IN THE LOG"
-        table = [["NAME", "ID", "KIND", "CALLS", "OF CALLS", money, f"OF {_of(report)}", "VARIES", "WORTH A SKILL"]]
-        table += [_row(group, per_month=per_month) for group in report.groups[:limit]]
-        for line in aligned(table, left={0, 1, 2, 8}):
+        bill = {"usd": "OF BILL", "tokens": "OF TOKENS", "calls": ""}[report.by]
+        table = [["NAME", "ID", "KIND", "CALLS", "OF CALLS", money, bill, "VARIES", "WORTH A SKILL"]]
+        table += [_row(group, per_month=per_month, by=report.by) for group in report.groups[:limit]]
+        shown = [[cell for cell, head in zip(row, table[0], strict=True) if head] for row in table]
+        for line in aligned(shown, left={0, 1, 2, len(shown[0]) - 1}):
             typer.echo(line)
         if len(report.groups) > limit:
             typer.echo(f"… and {len(report.groups) - limit} more (--limit)")
@@ -93,15 +95,18 @@ def _say_what_is_unknown(report: ScanReport) -> None:
         known = report.groups[0].monthly_usd is not None
         short = "" if report.total.unknown else ": too short to say what a month costs"
         note(f"the log spans {_length(report.span)}{': put to 30 days' if known else short}")
-    if report.total.unknown:
-        note(
-            f"the cost of {report.total.unknown:,} of {report.calls:,} calls is unknown: shares are of the {report.by}"
-        )
+    if unknown := report.total.unknown:
+        left = "they are left out of the bill" if report.by == "usd" else f"shares are of the {report.by}"
+        note(f"the cost of {unknown:,} of {report.calls:,} calls is unknown: {left}")
+        if report.total.uncounted:
+            note("  -> where no tokens are told, ask for them: stream_options.include_usage in OpenAI's chat streams")
+        if unknown > report.total.uncounted:
+            note('  -> where no price is known, give it in skillforge.toml: a price under [models."SERVER:MODEL"]')
     if report.sampled < 1:
         note(f"a large log: groups were looked for in {report.sampled:.0%} of its different prompts")
 
 
-def _row(group: CallGroup, *, per_month: bool) -> list[str]:
+def _row(group: CallGroup, *, per_month: bool, by: str) -> list[str]:
     usd = group.monthly_usd if per_month else group.usd
     money = "unknown" if group.unknown == group.calls or usd is None else dollars(usd)
     return [
@@ -111,14 +116,10 @@ def _row(group: CallGroup, *, per_month: bool) -> list[str]:
         f"{group.calls:,}",
         f"{group.share:.1%}",
         money + ("+" if 0 < group.unknown < group.calls else ""),
-        f"{group.cost_share:.1%}",
+        "-" if by == "usd" and group.unknown == group.calls else f"{group.cost_share:.1%}",
         "-" if group.variability is None else f"{group.variability:.0%}",
         f"{'yes' if group.worth else 'no'}: {group.why}",
     ]
-
-
-def _of(report: ScanReport) -> str:
-    return {"usd": "BILL", "tokens": "TOKENS", "calls": "CALLS"}[report.by]
 
 
 def _length(span: Span) -> str:

@@ -87,7 +87,7 @@ def delete(
     """Delete a version, or all of a skill.
 
     It is hidden for good: neither listed nor taken as the newest, and content that was deleted is not stored again.
-    Refused while an alias points at it. Files stay: git removes them.
+    Refused while an alias points at it. Files stay, but for the copy that was deployed once: git removes them.
 
     Examples:
 
@@ -95,9 +95,11 @@ def delete(
       skillforge delete ticket-triage@2 --reason "leaked a customer's name"
       skillforge delete ticket-triage --yes
     """
-    if "@" not in ref and not yes and not confirmed(f"Delete every version of {ref}?"):
-        raise UsageError("nothing was deleted", hint="answer yes, or give --yes")
     with open_forge() as forge:
+        if "@" not in ref and not yes:
+            forge.repository.deletable(ref)  # raises: what cannot be done is not asked
+            if not confirmed(f"Delete every version of {ref}?"):
+                raise UsageError("nothing was deleted", hint="answer yes, or give --yes")
         numbers = forge.repository.delete(ref, reason=reason)
     name = ref.partition("@")[0]
     if json_out:

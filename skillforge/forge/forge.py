@@ -113,9 +113,9 @@ class Forge:
         atexit.register(_close, weakref.ref(self))
 
         self._capture = Capture(self._work, say or _LOG.warning)
-        self.traffic = Traffic(self._portal, self._work, self.flush)
+        self.traffic = Traffic(self._portal, self._work, self._capture.settle)
         self.deployments = Deployments(self._portal, self._work)
-        self.repository = Repository(self._portal, self._work, self.flush)
+        self.repository = Repository(self._portal, self._work, self._capture.settle)
 
     # skills
 
@@ -417,7 +417,10 @@ class Forge:
         )
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until what wrapped clients asked so far is stored; ``False`` where that took longer."""
+        """Wait until what wrapped clients asked so far is stored.
+
+        ``False`` where that took longer, or where calls since the last ``flush`` could not be stored.
+        """
         return self._capture.flush(timeout_s)
 
     # life cycle

@@ -52,6 +52,12 @@ class Repository:
 
         return self._portal.run(lambda: delete(self._work, ref, reason))
 
+    def deletable(self, ref: str) -> list[int]:
+        """The numbers that ``delete`` would tombstone; nothing is done. Raises what ``delete`` raises."""
+        from skillforge.forge.files.delete import deletable
+
+        return self._portal.run(lambda: deletable(self._work, ref))
+
     def diff(self, a: str, b: str) -> SkillDiff:
         """What differs between two versions: fields, prompt, examples, checks, evidence."""
         from skillforge.forge.changes.diff import diff

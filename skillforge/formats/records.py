@@ -17,6 +17,7 @@ from skillforge.errors import NotFound, UsageError
 from skillforge.remotefile import require_plain
 
 MAX_RECORD = 4 * 2**20  # bytes of one record
+GZIP_FILE = "the gzip file"  # how a reason begins that concerns all of it
 KEPT = 16_384  # bytes of a record that is too long, to show what it was
 _CHUNK = 256 * 2**10
 _HEAD = 64 * 2**10  # bytes that show what the file is
@@ -91,9 +92,9 @@ class _Source:
             while chunk := stream.read(_CHUNK):
                 yield chunk
         except EOFError:
-            self.broken = "the gzip file ends early"
+            self.broken = f"{GZIP_FILE} ends early"
         except (zlib.error, gzip.BadGzipFile):
-            self.broken = "the gzip file is damaged from here on"
+            self.broken = f"{GZIP_FILE} is damaged from here on"
 
     def reason(self, otherwise: str) -> str:
         """Why the last record is not whole."""

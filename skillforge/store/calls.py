@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from skillforge.call import Call
@@ -23,6 +23,10 @@ _COLUMNS = (
     " body, source, created_at"
 )
 _INSERT = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * 16)}) ON CONFLICT (id) DO NOTHING"
+_UNPRICED = (
+    "SELECT rowid, body FROM calls WHERE usd IS NULL AND input_tokens IS NOT NULL AND output_tokens IS NOT NULL"
+    " AND rowid > ? ORDER BY rowid LIMIT ?"
+)
 # What a call says: prompts, answers and what stands in a request. Everything else is figures and names.
 _SAID = frozenset({"system", "messages", "tools", "output_schema", "params", "output"})
 _FIGURES = ("api", "usage")
@@ -79,6 +83,22 @@ class CallLog:
             at, rowid = found[-1]["at"], found[-1]["rowid"]
             for row in found:
                 yield Call.model_validate_json(row["body"])
+
+    def price(self, priced: Callable[[Call], Call]) -> int:
+        """Fill in the cost of calls whose tokens are known and whose price was not; returns how many are known now."""
+        found, last = 0, 0
+        while page := rows(self._db, _UNPRICED, [last, _PAGE]):
+            last = page[-1]["rowid"]
+            calls = [priced(Call.model_validate_json(row["body"])) for row in page]
+            known = [call for call in calls if call.cost.usd is not None]
+            if known:
+                with immediate(self._db) as conn:
+                    conn.executemany(
+                        "UPDATE calls SET usd = ?, list_usd = ?, body = ? WHERE id = ? AND usd IS NULL",
+                        [(call.cost.usd, call.list_usd, call.model_dump_json(), call.id) for call in known],
+                    )
+            found += len(known)
+        return found
 
     def recent(self, limit: int) -> list[Call]:
         """The newest calls, newest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 BUSY_MS = 10_000
+_LEAST_FREE = 65_536  # bytes; the index of the log (-shm) grows by 32 KiB
 
 _PRAGMAS = (
     "PRAGMA synchronous = NORMAL",
@@ -112,6 +114,8 @@ def store_errors(where: Database | Path) -> Iterator[None]:
     except sqlite3.DatabaseError as exc:
         path = where if isinstance(where, Path) else database_path(where)
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_IOERR and _is_full(path.parent):
+            code = sqlite3.SQLITE_FULL
         meaning, hint = _MEANINGS.get(code, ("cannot be used", f"restore it from a backup, or {_SET_ASIDE}"))
         raise StoreError(f"{path} {meaning} ({exc})", hint=hint) from exc
     except OverflowError as exc:
@@ -123,6 +127,22 @@ def store_errors(where: Database | Path) -> Iterator[None]:
 def database_path(db: Database) -> Path:
     """The file behind a connection."""
     return Path(str(db.conn.execute("PRAGMA database_list").fetchone()[2]))
+
+
+def is_unwritable(error: StoreError) -> bool:
+    """Whether the file may not be written, or nothing beside it: what is wrong is where it lies, not what it holds."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a page more finds no place: SQLite calls it an input/output error where its log or its index cannot
+    grow.
+    """
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_FREE
+    except OSError:
+        return False
 
 
 def utc_now() -> str:

@@ -80,6 +80,21 @@ class Erasure:
         found["runs"] = list(dict.fromkeys([*found["runs"], *found.pop("attempts")]))
         return {table: ids for table, ids in found.items() if ids}
 
+    def call_bodies(self, ids: Collection[str]) -> Iterator[dict[str, Any]]:
+        """The bodies of these calls."""
+        for chunk in _chunks(sorted(ids)):
+            marks = ", ".join("?" * len(chunk))
+            for row in rows(self._db, f"SELECT body FROM calls WHERE id IN ({marks})", chunk):
+                yield json.loads(row["body"])
+
+    def run_inputs(self, ids: Collection[str]) -> Iterator[tuple[dict[str, Any], Any]]:
+        """(tags, input) of these runs; those without an input are left out."""
+        for chunk in _chunks(sorted(ids)):
+            marks = ", ".join("?" * len(chunk))
+            asked = f"SELECT tags, input FROM runs WHERE input IS NOT NULL AND id IN ({marks})"
+            for row in rows(self._db, asked, chunk):
+                yield json.loads(row["tags"] or "{}"), json.loads(row["input"])
+
     def asked_with(self, inputs: Collection[str]) -> list[str]:
         """Ids of the runs that name no subject and whose input is one of these (canonical JSON)."""
         from skillforge.canonical import canonical_json

@@ -63,6 +63,11 @@ class Spending:
             [since, *params],
         )
 
+    def tags(self) -> list[str]:
+        """Names of the tags that runs and recorded calls have."""
+        found = " UNION ".join(f"SELECT json_each.key AS name FROM {t}, json_each({t}.tags)" for t in ("runs", "calls"))
+        return [row["name"] for row in rows(self._db, f"{found} ORDER BY 1")]
+
     def made(self, skill: str) -> tuple[float, int]:
         """(US dollars, runs of unknown cost) that creating and measuring a skill took so far.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ _BRACES = re.compile(r"\{(?=[{%#])|(?<=\{)\{|\{$")
 _SENTENCE = re.compile(r"[^\n.!?:]+[.!?:]?")
 _PERSONA = re.compile(r"\s*you are\b", re.IGNORECASE)
 _QUOTES = "\"'`*. \t\n"
+_ENDS = " .,;:!?"
 
 
 class DraftContract(Value):
@@ -45,10 +47,14 @@ class DraftContract(Value):
             return text.strip() or None
         value = find_json(text) if "{" in text else None
         if value is None and self.bare:
-            value = {self.bare: _as_label(text, self.output[self.bare]["enum"])}
+            value = {self.bare: _label(text)}
         if value is None:
             return None
-        found = {name: value.get(name) for name, schema in self.output.items() if name in value or _nullable(schema)}
+        found = {
+            name: _as_choice(value.get(name), schema)
+            for name, schema in self.output.items()
+            if name in value or _nullable(schema)
+        }
         names = list(self.output)
         whole = {"type": "object", "properties": self.output, "required": names, "additionalProperties": False}
         return None if _validator(json.dumps(whole)).problems(found) else found
@@ -154,8 +160,7 @@ def _output(answers: Answers, schema: Mapping[str, Any] | None) -> tuple[Any, st
         }
         return fields or "text", ""
     if is_choice(answers.bare):
-        labels = sorted({_label(text): None for text in answers.bare.texts})
-        return {LABEL: {"enum": labels}}, LABEL
+        return {LABEL: {"enum": _choices(answers.bare, _label)}}, LABEL
     return "text", ""
 
 
@@ -182,7 +187,7 @@ def _schema(values: Values, *, optional: bool) -> dict[str, Any]:
     if optional:
         types.add("null")
     if types <= {"string", "null"} and is_choice(values):
-        return {"enum": [*sorted(values.texts), *([None] if "null" in types else [])]}
+        return {"enum": [*_choices(values, str), *([None] if "null" in types else [])]}
     schema: dict[str, Any] = {"type": next(iter(types)) if len(types) == 1 else sorted(types)}
     if "array" in types and values.items:
         items = sorted(values.items)
@@ -204,8 +209,22 @@ def _label(text: str) -> str:
     return text.strip(_QUOTES)
 
 
-def _as_label(text: str, labels: list[str]) -> str | None:
-    said = _label(text)
-    if said in labels:
-        return said
-    return next((label for label in labels if label.casefold() == said.casefold()), None)
+def _choices(values: Values, read: Callable[[str], str]) -> list[str]:
+    """The choices; of those that differ in case and punctuation at their end the commonest form."""
+    forms: dict[str, Counter[str]] = defaultdict(Counter)
+    for text, count in values.texts.items():
+        forms[_folded(text)][read(text)] += count
+    return sorted(min(form, key=lambda text: (-form[text], text)) for form in forms.values())
+
+
+def _as_choice(value: Any, schema: Mapping[str, Any]) -> Any:
+    """The choice that was meant; anything else as it is."""
+    choices = schema.get("enum")
+    if not isinstance(value, str) or not isinstance(choices, list) or value in choices:
+        return value
+    meant = [choice for choice in choices if isinstance(choice, str) and _folded(choice) == _folded(value)]
+    return meant[0] if len(meant) == 1 else value
+
+
+def _folded(text: str) -> str:
+    return _label(text).rstrip(_ENDS).casefold() or text

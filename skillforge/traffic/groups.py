@@ -55,7 +55,7 @@ class Span(Value):
 class CallGroup(Value):
     """Calls of one prompt skeleton.
 
-    ``share`` is of all calls of the log, ``cost_share`` of its bill (of its tokens where some costs are unknown).
+    ``share`` is of all calls of the log, ``cost_share`` of its known bill (see ``ScanReport.by``).
     ``usd``, ``list_usd``, ``unknown`` and ``tokens`` are as in ``Money``. ``monthly_usd`` is over the log's ``span``
     put to 30 days; ``None`` for a span under an hour or of no known length. ``outputs`` counts different answers,
     ``top_share`` is the share of the commonest, ``variability`` 0 (always the same) to 1 (never twice the same; see

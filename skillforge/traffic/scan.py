@@ -24,9 +24,9 @@ Mask = Callable[[str], str]
 class ScanReport(Value):
     """What a log holds. ``groups`` by cost, then calls. ``total`` is the whole log, ``rest`` what does not recur.
 
-    ``by`` is what shares of the bill are counted in: ``usd``, or ``tokens`` (``calls``) where some costs (and tokens)
-    are unknown. ``sampled`` is the share of the distinct prompts that skeletons were looked for in (1 for logs of a
-    usual size).
+    ``by`` is what shares of the bill are counted in: ``usd`` of the calls whose cost is known, or where none is
+    ``tokens`` (``calls`` where these are not told either). ``sampled`` is the share of the distinct prompts that
+    skeletons were looked for in (1 for logs of a usual size).
     """
 
     total: Money
@@ -58,7 +58,8 @@ class ScanReport(Value):
         """One sentence: what recurs, and what of it is worth a skill."""
         if not self.groups:
             return f"nothing recurs in {self.calls:,} calls"
-        of = {"usd": "the bill", "tokens": "the tokens", "calls": "the calls"}[self.by]
+        bill = "the known bill" if self.total.unknown else "the bill"
+        of = {"usd": bill, "tokens": "the tokens", "calls": "the calls"}[self.by]
         recurring = sum(group.cost_share for group in self.groups)
         some = self.worth
         told = f"{_counted(len(self.groups), 'recurring call')} {_is(len(self.groups))} {recurring:.0%} of {of}"
@@ -116,7 +117,8 @@ class Scanner:
         found = [(self._apart(skeleton), tally) for skeleton, tally in self._tallies if tally.calls >= RECURS]
         for _, few in (pair for pair in self._tallies if pair[1].calls < RECURS):
             self._rest.take(few)
-        by = "usd" if not total.unknown else "tokens" if not total.uncounted else "calls"
+        priced = not total.unknown or total.usd > 0
+        by = "usd" if priced else "tokens" if not total.uncounted else "calls"
         span = self._clock.span()
         groups = _groups(found, total, by=by, span=span, names=self._names, mask=self._mask)
         return ScanReport(
@@ -213,8 +215,10 @@ def _worth(skeleton: Skeleton, tally: Tally, kind: Kind, share: float, *, has_dr
         return False, f"{tally.calls} calls are too few to prove a student on: {WORTH_CALLS} or more"
     if tally.answers.top_share == 1.0:
         return False, "every answer is the same: keep the answer"
-    if share < WORTH_SHARE:
+    if share < WORTH_SHARE and not tally.unknown:  # what a part of them cost would say too little
         return False, f"only {share:.1%} of the bill"
+    if kind == "rewriting" and not has_draft:
+        return False, "free text: needs a judge"
     if kind in _FIXED_KINDS:
         return True, f"{kind}: answers can be compared one by one"
     if has_draft:

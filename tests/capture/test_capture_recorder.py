@@ -269,3 +269,13 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """
     assert sorted(run(script)) == ["of the child", "of the parent", "of the parent, later"]
+
+
+def test_one_call_is_told_as_one():
+    said: list[str] = []
+    shelf = Shelf()
+    shelf.fails["store"] = OSError("the disk is full")
+    recorder = Recorder(shelf.open, say=said.append)
+    recorder.put(exchange())
+    recorder.close()
+    assert said == ["some calls are not recorded: the disk is full", "1 call was not recorded"]

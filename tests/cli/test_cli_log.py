@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,19 @@ def test_wrong_use_exits_with_2_and_says_what_is_known(cli: Cli, repo: Path):
     bare = cli("log")
     assert bare.code == 2
     assert "import" in bare.err
+
+
+@pytest.mark.parametrize("form", ["empty", "blank", "cut gzip", "unreadable"])
+def test_an_import_that_cannot_have_done_what_was_wanted_exits_with_1(cli: Cli, repo: Path, form: str):
+    whole = "".join(json.dumps(pair(f"I was charged {n} times", n)) + "\n" for n in range(50)).encode()
+    content, reason = {
+        "empty": (b"", "calls.log: the file is empty"),
+        "blank": (b" \n\n", "calls.log: the file is empty"),
+        "cut gzip": (gzip.compress(whole)[:-200], "the gzip file ends early"),
+        "unreadable": (b'{"request": \n{"request": ', "calls.log, line 1: the record is cut off"),
+    }[form]
+    (repo / "calls.log").write_bytes(content)
+    told = cli("log", "import", "calls.log")
+    assert told.code == 1
+    assert reason in told.err
+    assert cli("log", "import", "calls.log", "--json").code == 1

@@ -44,3 +44,25 @@ def test_what_is_left_is_exit_code_1(ran, repo, cli: Cli) -> None:
 )
 def test_what_cannot_be_meant_is_usage(repo, cli: Cli, words: tuple[str, ...]) -> None:
     assert cli("purge", *words, "--yes").code == 2
+
+
+def test_what_a_deployed_version_holds_up_is_said_with_the_commands_that_go_on(repo, cli: Cli) -> None:
+    text = "message 1: I am happy"
+    path = repo / "skills" / "mood" / "skill.yaml"
+    example = {"id": "e0", "input": {"text": text}, "output": {"mood": "good", "why": "happy"}}
+    body = path.read_text()
+    path.write_text(body.replace("  items:\n", f"  items:\n    - {json.dumps(example)}\n", 1))
+    promoted = ("promote", "mood", "--student", "scripted:right.yaml", "--accept-risk", "a test")
+    assert cli(*promoted).code == 0
+    case = {"id": "m1", "input": {"text": text}, "subject": "guest-7"}
+    (repo / "evals" / "more.jsonl").write_text(json.dumps(case) + "\n")
+    for _ in range(2):
+        done = cli("purge", "--subject", "guest-7", "--yes")
+        assert done.code == 1
+        assert "mood@1 (production) is deployed and holds texts of the subject" in done.err
+        assert "recorded calls, runs, cases and versions wait" in done.err
+        assert "skillforge promote mood --student PROVIDER:MODEL\n" in done.err
+        assert "skillforge undeploy mood\n" in done.err
+        assert "nothing to erase" not in done.err
+    assert cli("undeploy", "mood").code == 0
+    assert cli("purge", "--subject", "guest-7", "--yes").code == 0

@@ -49,7 +49,7 @@ def labels(suite: Path):
 
 def test_lines_label_case_after_case_and_the_end_sums_up(cli, suite):
     same = "2\ny\nSECRETQUOTE\n"
-    differs = "bil\nn\n\n" + "\n"  # Enter leaves the quote out, the second Enter keeps
+    differs = "bil\nn\n\n"  # Enter leaves the quote out
     told = cli("review", "tickets", "--by", "ada", stdin=(same * 3 + differs).encode())
     assert told.code == 0
     assert "every case has a label" in told.err
@@ -80,10 +80,16 @@ def test_nothing_told_before_the_answer_holds_the_recorded_one(cli, suite):
     assert 'differs: quote: you "mine", the recorded answers "SECRETQUOTE"' in shown.err
 
 
-def test_a_differing_answer_may_be_revised_where_it_differs(cli, suite):
-    cli("review", "tickets", "--limit", "1", stdin=b"1\ny\nSECRETQUOTE\nr\nbug\n")
-    (label,) = labels(suite).values()
-    assert (label.expected, label.blind["queue"]) == (RECORDED, "billing")
+def test_piped_answers_that_differ_stand_and_stay_in_step(cli, suite):
+    told = cli("review", "tickets", "--limit", "2", stdin=b"1\ny\nSECRETQUOTE\n3\nn\nmine\n")
+    assert "revises" not in told.err
+    assert [label.expected["queue"] for label in labels(suite).values()] == ["billing", "other"]
+    assert "2 of 2 cases labelled, 0 left" in told.out
+
+
+def test_a_case_keeps_its_number_when_one_goes_back_to_it(cli, suite):
+    told = cli("review", "tickets", stdin=b"2\ny\nSECRETQUOTE\n:b\n:q\n").err
+    assert [line[3:9] for line in told.splitlines() if line.startswith("──")] == ["1 of 4", "2 of 4", "1 of 4"]
 
 
 def test_skip_back_and_wrong_answers(cli, suite):
@@ -207,6 +213,54 @@ class Terminal:
         os.close(self.side)
 
 
+def test_a_letter_that_begins_a_choice_and_is_a_command_does_neither_alone(suite):
+    text = SUITE.replace("billing, bug, other", "question, sale, other").replace(", quote: {type: string}", "")
+    suite.write_text(text.replace("metric: /queue", "metric: exact"))
+    opened = Terminal("review", "tickets")
+    try:
+        assert ":? helps, :q quits" in opened.until("3 other")
+        opened.waits_for_a_key()
+        opened.type("q")
+        assert "'q' begins question: :q is the command (quit); Enter or more" in opened.until("letters choose")
+        opened.type(":q")
+        opened.until("0 of 4 cases labelled, 4 left")
+        assert opened.process.wait(20) == 0
+    finally:
+        opened.close()
+    assert not labels(suite)
+
+
+def test_such_a_letter_from_a_pipe_is_refused_and_more_of_the_name_is_taken(cli, suite):
+    suite.write_text(SUITE.replace("billing, bug, other", "question, sale, other"))
+    told = cli("review", "tickets", "--limit", "1", stdin=b"q\nqu\nn\nx\n")
+    assert "'q' begins question: :q is the command (quit)" in told.err
+    assert [label.expected["queue"] for label in labels(suite).values()] == ["question"]
+
+
+def test_the_header_names_bare_letters_where_they_work(cli, suite):
+    text = SUITE.replace("billing, bug, other", "good, poor").replace(", quote: {type: string}", "")
+    suite.write_text(text)
+    assert "yet; ? helps, q quits" in cli("review", "tickets", stdin=b"q\n").err
+
+
+def test_at_a_terminal_a_differing_answer_may_be_revised_where_it_differs(terminal, suite):
+    for shown, keys in (("3 other", "1"), ("1 yes  2 no", "y")):
+        terminal.until(shown)
+        terminal.waits_for_a_key()
+        terminal.type(keys)
+    terminal.until("quote: text")
+    terminal.type("SECRETQUOTE\n")
+    terminal.until("r revises it")
+    terminal.waits_for_a_key()
+    terminal.type("r")
+    terminal.until("3 other")
+    terminal.waits_for_a_key()
+    terminal.type("2")
+    terminal.until("2 of 4")
+    (label,) = labels(suite).values()
+    assert (label.expected, label.blind["queue"]) == (RECORDED, "billing")
+
+
 @pytest.fixture
 def terminal(suite):
     opened = Terminal("review", "tickets")
@@ -246,7 +300,7 @@ def test_ctrl_c_keeps_what_was_answered_and_names_the_command_that_goes_on(termi
     terminal.waits_for_a_key()
     terminal.type("\x03")
     told = terminal.until("go on with")
-    assert "1 labels are kept" in told
+    assert "1 label is kept" in told
     assert terminal.process.wait(20) == 130
     assert terminal.echoes()
     assert len(labels(suite)) == 1

@@ -95,3 +95,29 @@ def test_terminal_escapes_in_prompts_and_models_are_shown_and_not_obeyed(cli, re
         assert "\x1b" not in text
         assert "\u202e" not in text
     assert "\\x1b[2JName" in shown.out
+
+
+def test_calls_of_unknown_cost_are_left_out_of_the_bill_and_what_mends_it_is_said(cli, repo, log):
+    lost, house = record(500, "asked once", "x"), record(501, "asked again", "x")
+    del lost["cost_usd"], lost["response"]["usage"], house["cost_usd"]
+    house["request"]["model"] = "house-model"
+    with log.open("a") as more:
+        more.write(json.dumps(lost) + "\n" + json.dumps(house) + "\n")
+    done = cli("scan", str(log))
+    assert done.out.splitlines()[0].split().count("BILL") == 1
+    assert "95% of the known bill" in done.out
+    assert "the cost of 2 of 65 calls is unknown: they are left out of the bill" in done.err
+    assert "stream_options.include_usage" in done.err
+    assert 'a price under [models."SERVER:MODEL"]' in done.err
+
+
+def test_where_neither_cost_nor_tokens_are_known_no_heading_stands_twice(cli, repo):
+    path = repo / "bare.jsonl"
+    with path.open("w") as file:
+        for n in range(60):
+            said = record(n, TEMPLATE.format(f"{DATA[n % 5]} {n}"), ["bug", "billing"][n % 2])
+            del said["cost_usd"], said["response"]["usage"]
+            file.write(json.dumps(said) + "\n")
+    done = cli("scan", str(path))
+    assert "OF CALLS  IN THE LOG  VARIES" in done.out
+    assert "60 of 60 calls is unknown: shares are of the calls" in done.err

@@ -86,6 +86,13 @@ def test_delete_hides_a_version_and_says_why_afterwards(repo, cli: Cli):
     assert cli("list", "--json").json[0]["version"] == 2
 
 
+def test_what_is_not_there_is_not_asked_about(repo, cli: Cli):
+    done = cli("delete", "nope", stdin=b"y\n")
+    assert done.code == 2
+    assert "nope" in done.err
+    assert "Delete every version" not in done.err
+
+
 def test_deleting_all_of_a_skill_asks_first(repo, cli: Cli):
     cli("save", "mood")
     assert cli("delete", "mood").code == 2

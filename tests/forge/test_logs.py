@@ -207,3 +207,29 @@ price = { input = 10.0, output = 10.0 }
 def test_an_unknown_price_stays_unknown(repo: Path, forge_at: MakeForge, server: str):
     call = priced(forge_at(repo), server=server)
     assert (call.cost.usd, call.list_usd) == (None, None)
+
+
+def test_a_log_that_names_no_server_has_its_public_price_whatever_the_shell_says(
+    repo: Path, forge_at: MakeForge, monkeypatch: pytest.MonkeyPatch
+):
+    plain = priced(forge_at(repo)).cost
+    for address in ("http://127.0.0.1:9/v1", "https://gateway.example.org/v1", "no address"):
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        assert priced(forge_at(repo)).cost == plain
+        assert priced(forge_at(repo), server="https://api.openai.com/v1").cost == plain
+
+
+def test_a_price_that_is_known_later_is_filled_in(repo: Path, forge_at: MakeForge, log: Any):
+    records = [pair(number) for number in range(3)]
+    for record in records:
+        record["request"]["model"] = record["response"]["model"] = "house-model"
+    path = log("calls.jsonl", *records)
+    forge = forge_at(repo)
+    forge.traffic.import_logs([path])
+    assert [call.cost.usd for call in forge.traffic.recent()] == [None] * 3
+    assert [line.unknown for line in forge.repository.cost().lines] == [3]
+    (repo / "skillforge.toml").write_text('[models."openai:house-model"]\nprice = { input = 2.0, output = 4.0 }\n')
+    later = forge_at(repo)
+    assert [(line.unknown, line.usd) for line in later.repository.cost().lines] == [(0, pytest.approx(18.0))]
+    assert later.traffic.scan().total.unknown == 0
+    assert [call.cost.usd for call in later.traffic.recent()] == [pytest.approx(6.0)] * 3

@@ -209,6 +209,14 @@ def test_a_students_name_cannot_write_html_mentions_or_references(forge, repo):
     assert not any(word in summary for word in ("@us", "#1", "www.evil", "https://"))
 
 
+@pytest.mark.parametrize("base", ["origin/nowhere", "nowhere"])
+def test_a_base_that_was_not_fetched_is_said_with_the_command_that_fetches_it(forge, base):
+    with pytest.raises(NotFound) as caught:
+        forge.repository.pr_comment(base)
+    assert "git fetch origin nowhere," in caught.value.hint
+    assert "--base master" in caught.value.hint
+
+
 @pytest.mark.parametrize(("base", "error"), [("no-such-branch", NotFound), ("--output=x", UsageError)])
 def test_a_base_that_is_no_revision_is_refused(forge, repo, base, error):
     with pytest.raises(error):

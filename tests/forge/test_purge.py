@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from skillforge.errors import StoreError, UsageError
+from skillforge.forge.erase.concern import Concern
 from skillforge.forge.forge import Forge
 from skillforge.forge.session import Terms
 from skillforge.providers.scripted import Scripted
@@ -338,3 +339,98 @@ def test_neither_or_both_is_refused(lived):
     for options in ({}, {"older_than_s": 1.0, "subject": "x"}):
         with pytest.raises(UsageError, match="an age or a subject"):
             lived.repository.purge(**options)
+
+
+def test_the_lines_of_others_stay_in_a_log_whose_rows_have_no_id(lived, repo):
+    """As it is imported: the subject at the top, three calls of each, one prompt for all."""
+    rows = []
+    for number in range(126):
+        guest = f"guest-{number // 3}@example.org"
+        row = pair(number, f"{OPENINGS[number % 8]} {number} {THINGS[number % 5]}", guest)
+        del row["id"]
+        rows.append({**row, "conversation": f"mail-{number // 3}"})
+    log = repo / "calls.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    events = [{"subject": f"guest-{number}@example.org", "event": "login"} for number in (9, 7, 9, 77)]
+    (repo / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in events))
+    lived.traffic.import_logs([log])
+    for subject in ("guest-7@example.org", "mail-1"):  # and not mail-10
+        done = lived.repository.purge(subject=subject)
+        assert (done.rows["calls"], done.lines["calls.jsonl"], done.whole) == (3, 3, True)
+    kept = [json.loads(line) for line in log.read_text().splitlines()]
+    assert kept == [row for row in rows if row["subject"] not in ("guest-7@example.org", "guest-1@example.org")]
+    assert (repo / "events.jsonl").read_text().count("\n") == 3
+    assert lived.repository.purge(subject="guest-9@example.org").lines["events.jsonl"] == 2
+    assert json.loads((repo / "events.jsonl").read_text())["subject"] == "guest-77@example.org"
+
+
+SHOWN = "Here is one that was sorted: Two scones for noon"
+
+
+def conversation(number: int, opening: str, subject: str) -> dict[str, Any]:
+    """A call of no group, whose first turn everybody's has."""
+    call = pair(number, f"{opening} {number} of whatever there is", subject)
+    turns = [{"role": "user", "content": SHOWN}, {"role": "assistant", "content": "That is an order, I would say"}]
+    call["request"]["messages"][:0] = turns
+    call["request"]["system"] = ""
+    return call
+
+
+def test_what_others_said_too_is_not_the_subjects(lived, repo):
+    rows = [conversation(100 + number, f"Thing {number}:", f"guest-{number:03}") for number in range(10)]
+    log = repo / "shown.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lived.traffic.import_logs([log])
+    for scanned in (False, True):
+        if scanned:
+            lived.traffic.scan()
+        done = lived.repository.purge(subject=f"guest-00{int(scanned)}")
+        assert (done.rows["calls"], done.lines["shown.jsonl"], done.whole) == (1, 1, True)
+        assert scanned or done.shared == 1
+    assert log.read_text().count(SHOWN) == 8
+
+
+def test_a_phrase_of_many_and_a_constant_field_are_nobodys(lived, repo):
+    (field,) = lived.show("skills/desk").skill.input
+    phrase, policy = "Thank you very much indeed", "Always be polite to whoever writes to us"
+    cases = [
+        {"id": f"q{number}", "input": {field: f"{number}? {phrase}!"}, "metadata": {"subject": f"person-{number}"}}
+        for number in range(5)
+    ]
+    cases += [{"id": f"n{number}", "input": {field: f"{number}?", "policy": policy}} for number in range(30)]
+    theirs = {"id": "t", "input": {field: phrase, "policy": policy}, "metadata": {"subject": SUBJECT}}
+    path = repo / "evals" / "more.jsonl"
+    path.write_text("".join(json.dumps(case) + "\n" for case in [*cases, theirs]))
+    done = lived.repository.purge(subject=SUBJECT)
+    assert (done.lines["evals/more.jsonl"], done.shared) == (1, 2)
+    assert [json.loads(line) for line in path.read_text().splitlines()] == cases
+
+
+def test_a_text_that_somebody_quotes_goes_with_the_line_that_quotes_it(lived, repo):
+    row = {"subject": "clerk-0815", "input": {"note": f"They wrote: {THEIRS}!"}}
+    (repo / "notes.jsonl").write_text(json.dumps(row) + "\n")
+    assert lived.repository.purge(subject=SUBJECT).lines["notes.jsonl"] == 1
+    assert holding(repo, "Quittenbaum") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ("guest-7", True),
+        ("by guest-7.", True),
+        ("(guest-7)", True),
+        ("conv:guest-7/2", True),
+        (r"first\nguest-7", True),
+        ("q=a%20guest-7&b", True),
+        ("über guest-7…", True),
+        ("guest-70", False),
+        ("guest-7@example.org", False),
+        ("guest-7%40example.org", False),
+        ("guest-7-11", False),
+        ("vip-guest-7", False),
+        ("xguest-7", False),
+        ("guest-70 and guest-7", True),
+    ],
+)
+def test_an_id_is_found_as_a_whole_only(text, is_named):
+    assert Concern("guest-7").in_text(text) is is_named

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from synced import NAME, deploy, instructions, states
 
-from skillforge.errors import NotFound, SecretFound, SkillFileError
+from skillforge.errors import NotFound, SecretFound, SkillFileError, StoreError
 from skillforge.forge.deploy.deployed import snapshot_path
 from skillforge.forge.files import catchup
 from skillforge.lockfile import Lock, LockedSkill, lock_path, read_lock, write_lock
@@ -312,3 +312,23 @@ def test_a_skills_file_is_read_once_however_many_versions_git_holds(repo, skill_
     monkeypatch.setattr(catchup, "read_skill", lambda folder: read.append(folder) or real(folder))
     forge_at(repo).skills()
     assert len(read) == 1
+
+
+def test_checking_needs_no_registry_that_can_be_written_beside(repo, skill_in, forge_at):
+    """As in a read-only checkout: SQLite cannot make the files beside its own."""
+    said: list[str] = []
+    skill_in(repo)
+    forge = forge_at(repo)
+    forge.repository.sync()
+    forge.close()
+    folder = repo / ".skillforge"
+    for path in folder.glob("registry.db-*"):
+        path.unlink()
+    (folder / "registry.db-wal").mkdir()
+    checking = forge_at(repo, say=said.append)
+    report = checking.repository.sync(check=True)
+    assert (report.exit_code, states(checking, check=True)) == (0, [("in_sync", None)])
+    assert "cannot be" in said[0]
+    assert "the files alone are checked" in said[0]
+    with pytest.raises(StoreError, match="cannot be"):
+        forge_at(repo).versions(NAME)

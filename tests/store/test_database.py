@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import tempfile
@@ -208,6 +209,16 @@ def test_a_full_disk_rolls_back_and_says_so(db: Database) -> None:
         conn.execute("INSERT INTO skills VALUES (?, 'now')", ("x" * 200_000,))
     assert not db.conn.in_transaction
     assert rows(db, "SELECT * FROM skills") == []
+
+
+def test_an_input_output_error_on_a_full_disk_is_told_as_a_full_disk(path: Path, monkeypatch) -> None:
+    """SQLite says so where its log or its index cannot grow."""
+    for free, told in ((0, "disk is full"), (1 << 30, "cannot be read or written")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: shutil._ntuple_diskusage(1 << 40, 0, free))
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR | (19 << 8)  # SQLITE_IOERR_SHMSIZE
+        with pytest.raises(StoreError, match=told), store_errors(path):
+            raise error
 
 
 def test_dropped_and_altered_triggers_are_listed(db: Database) -> None:

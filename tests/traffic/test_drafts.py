@@ -63,6 +63,16 @@ def test_bare_labels_become_one_field_and_recorded_answers_fit():
     assert draft.prompt == "Name the queue.\n\nTicket: {{ ticket }}\n\nOne word."
 
 
+@pytest.mark.parametrize("form", ["{}", '{{"label": "{}"}}'])
+def test_labels_that_differ_in_case_and_last_punctuation_are_one_in_its_commonest_form(form):
+    said = ["yes", "yes", "Yes", "no", "no", "No!"]
+    draft = group_of(lambda n, _: form.format(said[n % 6])).draft
+    assert draft.output == {"label": {"enum": ["no", "yes"]}}
+    assert draft.parse_output(form.format("Yes")) == {"label": "yes"}
+    assert draft.parse_output(form.format("NO!")) == {"label": "no"}
+    assert draft.parse_output(form.format("perhaps")) is None
+
+
 def test_a_refusal_among_labels_is_no_label():
     group = group_of(lambda n, said: "I am sorry, but I cannot help with this request at all, dear customer. " * 2
                      if n == 7 else ["billing", "bug"][n % 2])  # fmt: skip

@@ -182,12 +182,35 @@ def test_unknown_costs_are_counted_and_never_zero():
         usage=Usage(input_tokens=400, output_tokens=40),
     )  # fmt: skip
     report = scanned([*known, *unknown])
-    assert (report.by, report.total.unknown) == ("tokens", 20)
+    assert (report.by, report.total.unknown) == ("usd", 20)
     first, second = report.groups
-    assert (first.unknown, second.unknown) == (20, 0)
-    assert first.cost_share == pytest.approx(0.8)
-    assert first.monthly_usd is None
-    assert scanned(unknown).usd is None
+    assert (first.unknown, second.unknown) == (0, 20)
+    assert (first.cost_share, second.cost_share) == (1.0, 0.0)
+    assert second.monthly_usd is None
+    assert "100% of the known bill" in report.summary
+    assert (scanned(unknown).usd, scanned(unknown).by) == (None, "tokens")
+
+
+def test_one_call_of_unknown_cost_leaves_the_shares_of_the_bill():
+    calls = [call(n, INTENT.format(text(n)), answer=["bug", "billing"][n % 2]) for n in range(99)]
+    odd = call(200, "something else that is asked once", cost=Cost(), list_usd=None, usage=Usage())
+    report = scanned([*calls, odd])
+    assert (report.by, only(report).cost_share, only(report).worth) == ("usd", 1.0, True)
+
+
+def test_calls_whose_cost_is_unknown_may_be_worth_a_skill_all_the_same():
+    dear = many(60, lambda n: f"Name a city near {text(n)} please.")
+    free = {"cost": Cost(), "list_usd": None}
+    calls = [call(100 + n, INTENT.format(text(n)), answer=["bug", "billing"][n % 2], **free) for n in range(60)]
+    (group,) = [group for group in scanned([*dear, *calls]).groups if group.unknown]
+    assert (group.cost_share, group.worth) == (0.0, True)
+
+
+def test_rewriting_into_free_text_is_not_worth_a_skill_yet():
+    calls = [call(n, INTENT.format(text(n)), answer=f"{text(n).capitalize()}, please!") for n in range(60)]
+    group = only(scanned(calls))
+    assert (group.kind, group.draft.output) == ("rewriting", "text")
+    assert (group.worth, group.why) == (False, "free text: needs a judge")
 
 
 def test_failed_calls_are_counted_and_say_nothing_of_answers():

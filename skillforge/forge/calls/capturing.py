@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from skillforge.store.calls import CallLog
 
 Client = TypeVar("Client")
+_PRELOAD_S = 10.0  # how long a fork waits for it
 
 
 class Capture:
@@ -31,10 +33,13 @@ class Capture:
     def __init__(self, work: Workspace, say: Callable[[str], None]) -> None:
         self._work = work
         self._say = say
+        self._lost = 0  # calls that were not stored, as the last ``flush`` knew
 
     @cached_property
     def recorder(self) -> Recorder:
-        Thread(target=_preload, name="skillforge-preload", daemon=True).start()
+        thread = Thread(target=_preload, name="skillforge-preload", daemon=True)
+        thread.start()
+        _PRELOADING.append(thread)
         return Recorder(self._keeper, say=self._say)
 
     def wrap(
@@ -58,7 +63,17 @@ class Capture:
         return wrapped
 
     def flush(self, timeout_s: float | None) -> bool:
-        return "recorder" not in self.__dict__ or self.recorder.flush(timeout_s)
+        """See ``Forge.flush``."""
+        if "recorder" not in self.__dict__:
+            return True
+        done = self.recorder.flush(timeout_s)
+        before, self._lost = self._lost, self.recorder.dropped.total()
+        return done and self._lost == before
+
+    def settle(self) -> None:
+        """Wait until what was asked so far is stored or dropped."""
+        if "recorder" in self.__dict__:
+            self.recorder.flush()
 
     def close(self) -> None:
         if "recorder" in self.__dict__:
@@ -83,6 +98,19 @@ def _preload() -> None:
     with suppress(ImportError, RuntimeError):  # the recorder meets the same, and says it
         for module in ("sqlite_utils", "genai_prices", "skillforge.forge.calls.pricing", "skillforge.store.calls"):
             import_module(module)
+
+
+_PRELOADING: list[Thread] = []
+
+
+def _before_fork() -> None:
+    """A child that is forked in the middle of an import never sees it end."""
+    while _PRELOADING:
+        _PRELOADING.pop().join(_PRELOAD_S)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 class _Keeper:

@@ -18,6 +18,7 @@ from skillforge.call import Call
 from skillforge.config import STATE_FOLDER, StoreIO, store_io
 from skillforge.forge.calls.pricing import call_pricer
 from skillforge.formats.logs import Broken, read_logs
+from skillforge.formats.records import GZIP_FILE, read_records
 from skillforge.messages import Value
 from skillforge.store.calls import CallLog
 
@@ -37,7 +38,8 @@ class Imported(Value):
 
     ``read`` calls were read, of which ``new`` were stored and ``known`` were stored before. ``skipped`` records are no
     model calls (spans, embeddings), ``quarantined`` ones could not be read: ``quarantine`` is the file that shows them,
-    empty where there are none.
+    empty where there are none. ``problem`` says why the import did not do what was wanted: not a single call could be
+    read, a file is empty, or a gzip file is cut or damaged. It is empty where all is well, as with a record put aside.
     """
 
     read: int = 0
@@ -46,6 +48,7 @@ class Imported(Value):
     skipped: int = 0
     quarantined: int = 0
     quarantine: str = ""
+    problem: str = ""
 
 
 def call_log(work: Workspace) -> CallLog:
@@ -89,7 +92,14 @@ async def import_logs(
         skipped=skipped,
         quarantined=quarantine.count,
         quarantine=str(quarantine.path) if quarantine.count else "",
+        problem=(quarantine.first if not read else "") or quarantine.cut or _empty(work, paths),
     )
+
+
+def _empty(work: Workspace, paths: Sequence[Path]) -> str:
+    """The first file that holds no record, in words; empty where each holds one."""
+    found = next((path for path in paths if next(read_records(path), None) is None), None)
+    return "" if found is None else work.redactor.text(f"{found}: the file is empty")
 
 
 def read_calls(work: Workspace, paths: Sequence[Path] = (), on_calls: OnCalls = lambda count: None) -> Iterator[Call]:
@@ -99,6 +109,8 @@ def read_calls(work: Workspace, paths: Sequence[Path] = (), on_calls: OnCalls = 
     said at the end. Raises what ``import_logs`` raises.
     """
     count = broken = 0
+    if not paths:
+        price_kept(work)
     for item in _from_files(work, paths) if paths else call_log(work).stream():
         if isinstance(item, Broken):
             broken += 1
@@ -112,6 +124,11 @@ def read_calls(work: Workspace, paths: Sequence[Path] = (), on_calls: OnCalls = 
         many = "1 record" if broken == 1 else f"{broken:,} records"
         them = "it" if broken == 1 else "them"
         work.say(f"{many} could not be read: skillforge log import puts {them} aside and says why")
+
+
+def price_kept(work: Workspace) -> None:
+    """Give the kept calls of unknown cost the price that is known by now: the user's own, or of a newer price list."""
+    call_log(work).price(call_pricer(work))
 
 
 def _from_files(work: Workspace, paths: Sequence[Path]) -> Iterator[Call | Broken | None]:
@@ -136,6 +153,8 @@ class _Quarantine:
         first = re.sub(r"[^A-Za-z0-9._-]", "_", paths[0].name)[:80] if paths else "log"
         self.path = work.root / STATE_FOLDER / QUARANTINE / f"{first}-{digest}.jsonl"
         self.count = 0
+        self.first = ""  # what is wrong with the first record
+        self.cut = ""  # what is wrong with the first gzip file that is not whole
         self._redactor = work.redactor
         self._with_text = store_io(work.settings) != "none"
         self._file: IO[str] | None = None
@@ -154,6 +173,10 @@ class _Quarantine:
         clean = self._redactor.text
         reason = broken.reason if self._with_text else broken.reason.partition(":")[0]
         line = {"file": clean(broken.file), "line": broken.line, "reason": clean(reason)}
+        told = f"{line['file']}, line {broken.line}: {line['reason']}" if broken.line else f"{line['file']}: {reason}"
+        self.first = self.first or told
+        if broken.reason.startswith(GZIP_FILE):
+            self.cut = self.cut or told
         if self._with_text:
             line["text"] = self._clean(broken.text)
         self._file.write(json.dumps(line, ensure_ascii=True) + "\n")

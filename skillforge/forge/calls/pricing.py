@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -55,15 +56,16 @@ def call_pricer(work: Workspace) -> Callable[[Call], Call]:
 
 def _address(work: Workspace, api: Api, server: str, model: str) -> Address:
     network = work.network
-    wanted = _plain(server)
+    wanted = _plain(server or PUBLIC[_PUBLIC_OF[api]].base_url)
+    for prefix, public in PUBLIC.items():
+        if _plain(public.base_url) == wanted:  # whatever address variable the shell holds: the call is from elsewhere
+            name = f"{prefix}:{model}"
+            return Address(name, api, public.base_url, model, network.settings.models.get(name, ModelOptions()))
     for prefix in (*network.settings.endpoints, *PUBLIC):
-        try:
-            base_url = network.endpoint(prefix).base_url
-            if _plain(base_url) == wanted or (not wanted and prefix == _PUBLIC_OF[api]):
+        with suppress(UsageError):  # an address variable that holds no address
+            if _plain(network.endpoint(prefix).base_url) == wanted:
                 return network.address(f"{prefix}:{model}")
-        except UsageError:  # an address variable that holds no address
-            continue
-    return Address(model, api, server or PUBLIC[_PUBLIC_OF[api]].base_url, model, ModelOptions())
+    return Address(model, api, server, model, ModelOptions())
 
 
 def _plain(url: str) -> str:

@@ -24,7 +24,9 @@ def checkout(root: Path, revision: str, into: Path) -> None:
     asked = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
     commit = _git(root, asked).decode("ascii", "replace").strip()
     if not commit:
-        raise NotFound(f"{revision}: git knows no such revision", hint=f"fetch it first: git fetch origin {revision}")
+        branch = revision.removeprefix("origin/")
+        hint = f"fetch it: git fetch origin {branch}, or name another one, such as --base master"
+        raise NotFound(f"{revision}: git knows no such revision", hint=hint)
     listed = _git(root, ["git", "ls-tree", "--name-only", "-z", commit, "--", f"{SKILLS_FOLDER}/", LOCK_FILE])
     names = [name for name in (SKILLS_FOLDER, LOCK_FILE) if any(_is(name, item) for item in listed.split(b"\0"))]
     if not names:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,21 +32,31 @@ class Concern:
     inputs: set[str] = field(default_factory=set)
     cases: set[tuple[str, str]] = field(default_factory=set)
     forms: dict[str, None] = field(default_factory=dict)
+    _names: dict[str, re.Pattern[bytes]] = field(default_factory=dict)
     _looked_for: tuple[Any, int] = (None, 0)
 
     def __post_init__(self) -> None:
         if len(self.subject) >= NAMED:
-            self.forms.update(dict.fromkeys(forms_of(self.subject)))
+            self._names = {form: _as_an_id(form) for form in forms_of(self.subject)}
+            self.forms.update(dict.fromkeys(self._names))
 
     def learn_input(self, given: Any) -> None:
         """An input that is theirs as a whole, and every text in it that is long enough to be theirs alone."""
+        if not given:  # of an empty one nothing can be said
+            return
         with suppress(ValueError):  # no input of ours: only its texts can be found again
             self.inputs.add(canonical_json(given).decode())
         self.learn_texts(given)
 
+    def forget(self, texts: Collection[str]) -> None:
+        """These texts are not theirs alone."""
+        self.common |= frozenset(texts)
+        self.texts.difference_update(texts)
+        self.forms = dict.fromkeys([*self._names, *(form for text in self.texts for form in forms_of(text))])
+
     def learn_texts(self, value: Any) -> None:
         for text in texts_in(value):
-            if len(text.strip()) >= SHORTEST and text not in self.common:
+            if len(text.strip()) >= SHORTEST and not self.common.intersection((text, text.strip())):
                 self.texts.add(text.strip())
                 self.forms.update(dict.fromkeys((*forms_of(text), *forms_of(text.strip()))))
 
@@ -65,7 +76,11 @@ class Concern:
             self._looked_for = (_starts(self.forms), len(self.forms))
         if self._looked_for[0].search(data) is None:
             return False
-        return any(form.encode("utf-8", "surrogatepass") in data for form in self.forms)
+        return any(
+            form.encode("utf-8", "surrogatepass") in data
+            and (form not in self._names or self._names[form].search(data) is not None)
+            for form in self.forms
+        )
 
     def in_line(self, suite: str, line: str, row: Any) -> bool:
         """Whether a line of a file is theirs, which holds ``row``: it may be escaped otherwise than our forms are."""
@@ -91,6 +106,15 @@ class Concern:
             return False
 
 
+def _as_an_id(form: str) -> re.Pattern[bytes]:
+    """An id as a whole: ``guest-7`` stands neither in ``guest-70`` nor in ``guest-7@example.org``. Before it there may
+    be what is escaped in JSON or in a URL.
+    """
+    before = rb"(?:(?<!\w)(?<!\w[.@+-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4}))"
+    after = rb"(?!\w)(?![.@+-]\w)(?!%40)"
+    return re.compile(before + re.escape(form.encode("utf-8", "surrogatepass")) + after)
+
+
 def _starts(forms: Iterable[str]) -> Any:
     import re2
 
@@ -113,6 +137,13 @@ def subject_of(row: Mapping[str, Any]) -> str:
     """The subject that a case is about; empty where it says none."""
     metadata = row.get("metadata")
     return str((metadata.get("subject") if isinstance(metadata, Mapping) else None) or row.get("subject") or "")
+
+
+def conversation_of(row: Mapping[str, Any]) -> str:
+    """The conversation that a case comes from; empty where it says none."""
+    metadata = row.get("metadata")
+    told = metadata.get("conversation") if isinstance(metadata, Mapping) else None
+    return str(told or row.get("conversation") or "")
 
 
 def texts_in(value: Any) -> Iterator[str]:

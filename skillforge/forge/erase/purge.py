@@ -11,6 +11,7 @@ from skillforge.call import Call
 from skillforge.config import SKILLS_FOLDER, database_path
 from skillforge.errors import SkillforgeError, UsageError
 from skillforge.forge.erase.concern import Concern, texts_in
+from skillforge.forge.erase.others import Others
 from skillforge.forge.erase.purge_files import FilePurge, leftovers
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.workspace import Workspace
@@ -22,6 +23,8 @@ from skillforge.store.erasure import Erasure
 from skillforge.traffic.groups import CallGroup
 from skillforge.traffic.skeleton import Skeleton
 
+_Rows = dict[str, list[Any]]  # ids by table
+
 
 class Purged(Value):
     """What a purge erased, or with ``dry_run`` would erase.
@@ -29,7 +32,8 @@ class Purged(Value):
     ``rows`` counts by table, ``lines`` by file what was taken out, ``files`` are files that were removed whole.
     ``deployed`` are versions with the subject's texts that an alias points at: where there are any, only the examples
     in the skill files are taken out, so that a version without them can be promoted; all else waits for that, since it
-    shows what is the subject's. ``remaining`` are the places where a text of the subject still stands.
+    shows what is the subject's. ``remaining`` are the places where a text of the subject still stands. ``shared``
+    counts their texts that others said too: the lines of those others stay.
     """
 
     dry_run: bool
@@ -38,6 +42,7 @@ class Purged(Value):
     files: tuple[str, ...]
     deployed: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
+    shared: int = 0
 
     @property
     def whole(self) -> bool:
@@ -76,7 +81,7 @@ def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
     concern = Concern(subject, common=frozenset(_constants(work)))
     files = FilePurge(work.root, dry_run)
     files.learn(concern)
-    named, rows = _rows(work, concern) if work.has_database else ({}, {})
+    named, rows, shared = _found(work, concern, files)
     holding = {*_stored(work, rows.get("versions", [])), *files.snapshots(concern)}
     deployed = _deployed(work, holding)
     remaining: list[str] = []
@@ -100,6 +105,7 @@ def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
         files=tuple(files.removed),
         deployed=tuple(deployed),
         remaining=tuple(remaining),
+        shared=shared,
     )
 
 
@@ -130,31 +136,64 @@ def _tables(work: Workspace, concern: Concern) -> list[str]:
     return [f"{database_path(work.root)} (table {table})" for table in found]
 
 
-def _rows(work: Workspace, concern: Concern) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """(the rows that name the subject, those and all that hold what they show to be theirs)."""
-    erasure = Erasure(work.database)
-    named = erasure.of_subject(concern.subject)
-    skeletons = [CallGroup.model_validate(body).skeleton for body in GroupLog(work.database).all().values()]
-    for body in named.calls:
-        _learn_call(concern, Call.model_validate(body), skeletons)
-    for given in named.inputs:
-        concern.learn_input(given)
+def _found(work: Workspace, concern: Concern, files: FilePurge) -> tuple[_Rows, _Rows, int]:
+    """(the rows that name the subject, those and all that hold what they show to be theirs, and how many texts that
+    they show are others' too).
+    """
+    erasure = Erasure(work.database) if work.has_database else None
+    skeletons: list[Skeleton] = []
+    named: _Rows = {}
+    if erasure is not None:
+        skeletons = [CallGroup.model_validate(body).skeleton for body in GroupLog(work.database).all().values()]
+        theirs = erasure.of_subject(concern.subject)
+        named = theirs.rows
+        for body in theirs.calls:
+            _learn_call(concern, Call.model_validate(body), skeletons)
+        for given in theirs.inputs:
+            concern.learn_input(given)
+    others = Others(concern)
+    files.ask_others(concern, others)
+    if erasure is not None:
+        _ask_others(erasure, concern, others, named, skeletons)
+    concern.forget(others.shared)
+    if erasure is None:
+        return {}, {}, len(others.shared)
     found = erasure.holding(concern.in_bytes)
-    for table, ids in {**named.rows, "runs": [*named.rows["runs"], *erasure.asked_with(concern.inputs)]}.items():
+    for table, ids in {**named, "runs": [*named["runs"], *erasure.asked_with(concern.inputs)]}.items():
         found[table] = list(dict.fromkeys([*found.get(table, []), *ids]))
-    return named.rows, {table: ids for table, ids in found.items() if ids}
+    return named, {table: ids for table, ids in found.items() if ids}, len(others.shared)
 
 
-def _learn_call(concern: Concern, call: Call, skeletons: list[Skeleton]) -> None:
+def _ask_others(
+    erasure: Erasure, concern: Concern, others: Others, named: _Rows, skeletons: Collection[Skeleton]
+) -> None:
+    """Find what of the learnt texts stands in others' rows too, or in the constants of a prompt."""
+    others.add("", [text for skeleton in skeletons for turn in skeleton.turns for text in turn.texts])
+    found = erasure.holding(concern.in_bytes)
+    for body in erasure.call_bodies(set(found.get("calls", ())).difference(named["calls"])):
+        call = Call.model_validate(body)
+        if whom := call.subject or call.conversation:
+            others.add(whom, [_fields(call, skeletons), body])
+        else:
+            others.add_unnamed(_fields(call, skeletons))
+    for tags, given in erasure.run_inputs(set(found.get("runs", ())).difference(named["runs"])):
+        others.add_row({**tags, "input": given})
+
+
+def _learn_call(concern: Concern, call: Call, skeletons: Collection[Skeleton]) -> None:
     """Of a recorded call what varies within its group is theirs; where it is of no group, what the user said.
 
     What was answered is not searched for: it stands where the input stands, and may be the answer to others too.
     """
-    fields = next(filter(None, (skeleton.fields(call) for skeleton in skeletons)), None)
+    fields = _fields(call, skeletons)
     if fields is not None:
         concern.learn_input(fields)
     else:
         concern.learn_texts([message.text for message in call.messages if message.role == "user"])
+
+
+def _fields(call: Call, skeletons: Collection[Skeleton]) -> dict[str, Any] | None:
+    return next(filter(None, (skeleton.fields(call) for skeleton in skeletons)), None)
 
 
 def _stored(work: Workspace, rowids: list[int]) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from skillforge.atomicfile import replace_file
 from skillforge.config import STATE_FOLDER
 from skillforge.errors import SkillFileError
 from skillforge.forge.erase.concern import Concern, names
+from skillforge.forge.erase.others import Others
 from skillforge.forge.suites.places import suite_places
 from skillforge.skillfile import read_skill, skill_path, write_skill
 
@@ -44,6 +45,14 @@ class FilePurge:
                     if row.get("id"):
                         concern.cases.add((self._suite(path), str(row["id"])))
                     concern.learn_input(row.get("input"))
+
+    def ask_others(self, concern: Concern, others: Others) -> None:
+        """Find what of the learnt texts others said too, in the lines that would go."""
+        for path in self._jsonl():
+            for line in _lines(path):
+                row = _json(line)
+                if concern.in_line(self._suite(path), line, row):
+                    others.add_row(row)
 
     def erase_examples(self, concern: Concern, *, named_too: bool = True) -> None:
         """Take their examples out of the skill files."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from skillforge.atomicfile import LEFTOVER, replace_file
 from skillforge.config import SKILLS_FOLDER
-from skillforge.errors import NotFound, SkillFileError, SkillforgeError
+from skillforge.errors import NotFound, SkillFileError, SkillforgeError, StoreError
 from skillforge.evidencefile import EVIDENCE_FOLDER
 from skillforge.forge.deploy.deployed import DEPLOYED_FOLDER, read_snapshot, snapshot_bytes, snapshot_path
 from skillforge.forge.files.catchup import catch_up
@@ -23,6 +23,7 @@ from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import Lock, LockedSkill, read_lock, write_lock
 from skillforge.messages import Value
 from skillforge.skillfile import SKILL_FILE, read_skill, write_skill
+from skillforge.store.database import is_unwritable
 from skillforge.store.evidence import EvidenceLog
 from skillforge.store.imports import ImportLog
 from skillforge.store.registry import Registry, SkillVersion
@@ -82,13 +83,23 @@ def sync(work: Workspace, *, check: bool = False, take: Side | None = None) -> S
     Raises ``SkillFileError`` for a lock or a skill file that is broken: then nothing is written either.
     """
     if check:
-        registry = Registry(work.database, work.redactor) if work.has_database else None
-        return _checked(work, registry)
+        return _checked(work, _readable(work))
     with repository_lock(work.root):
         read_lock(work.root)  # raises: catching up would go on without it
         registry = work.registry
         catch_up(work.root, work.database, registry, work.say)  # others may have written since
         return _brought_together(work, registry, take)
+
+
+def _readable(work: Workspace) -> Registry | None:
+    """The registry to check against. SQLite writes beside a file that it only reads: where it may not, none."""
+    try:
+        return Registry(work.database, work.redactor) if work.has_database else None
+    except StoreError as exc:
+        if not is_unwritable(exc):
+            raise
+        work.say(f"{exc}\nthe files alone are checked")
+        return None
 
 
 def _checked(work: Workspace, registry: Registry | None) -> SyncReport:
@@ -233,7 +244,9 @@ def _files(work: Workspace, lock: Lock, registry: Registry | None) -> tuple[dict
 def _snapshots(
     root: Path, name: str, entry: LockedSkill, registry: Registry | None, problem: Callable[[str], None]
 ) -> dict[Path, bytes | None]:
-    """Deployed versions that are missing or damaged come from the registry; those no alias ever had go."""
+    """Deployed versions that are missing or damaged come from the registry; those go that no alias ever had, and those
+    that were deleted since.
+    """
     changed: dict[Path, bytes | None] = {}
     moved = {move.version: move.digest for move in entry.moves if move.version is not None}
     for number, digest in moved.items():
@@ -249,7 +262,7 @@ def _snapshots(
             except NotFound:
                 problem(str(exc))
     for path in (root / SKILLS_FOLDER / name / DEPLOYED_FOLDER).glob("*.json"):
-        if path.stem not in {str(number) for number in moved}:
+        if path.stem not in {str(number) for number in moved if number not in entry.deleted}:
             changed[path] = None
     return changed
 

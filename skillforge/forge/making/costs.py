@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from skillforge.errors import UsageError
+from skillforge.forge.calls.logs import price_kept
 from skillforge.forge.making.made import made_usd
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
@@ -46,18 +47,20 @@ class Payback(Value):
 
 
 class CostReport(Value):
-    """The whole answer of ``skillforge cost``."""
+    """The whole answer of ``skillforge cost``. ``tags`` are what there is where nothing has the one asked for."""
 
     by: By
     since: str
     lines: tuple[CostLine, ...]
     paybacks: tuple[Payback, ...]
+    tags: tuple[str, ...] = ()
 
 
 def costs(work: Workspace, *, by: By, tag: str, since: str) -> CostReport:
     """Sums of all runs and recorded calls since a day. Raises ``UsageError`` for a tag without ``by="tag"``."""
     if tag and by != "tag":
         raise UsageError("a tag is named, but the costs are not summed by tags", hint="add --by tag")
+    price_kept(work)
     spending = Spending(work.database)
     served = spending.served(by, tag=tag, since=since)
     everything = served if not since and by != "tag" else spending.served("skill")
@@ -67,9 +70,12 @@ def costs(work: Workspace, *, by: By, tag: str, since: str) -> CostReport:
         if item.skill
     }
     lines = [*_lines(served, before), *_lines(spending.recorded(by, tag=tag, since=since), {})]
+    if by == "day":
+        lines.sort(key=lambda line: line.key)  # of both kinds
+    tags = spending.tags() if tag and not lines else []
     names = sorted({item.skill for item in everything} | {version.name for version in work.registry.skills()})
     paybacks = [_payback(work, name, [item for item in everything if item.skill == name], before) for name in names]
-    return CostReport(by=by, since=since, lines=tuple(lines), paybacks=tuple(paybacks))
+    return CostReport(by=by, since=since, lines=tuple(lines), paybacks=tuple(paybacks), tags=tuple(tags))
 
 
 _Before = dict[tuple[str, str], tuple[float | None, str]]

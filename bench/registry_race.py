@@ -25,6 +25,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from _parity import NAME, SKILL, STUDENT
 from _shared import finish, print_table
 
 from skillforge.forge.forge import Forge
@@ -35,17 +36,6 @@ from skillforge.store import migrations
 from skillforge.store.database import open_database
 from skillforge.store.migrations import MIGRATIONS, TRIGGERS, missing_triggers
 
-NAME = "parity"
-STUDENT = "scripted:student.yaml"
-SKILL = {
-    "schema": "skillforge/v1",
-    "name": NAME,
-    "description": "Say whether a number is even or odd.",
-    "input": {"number": {"type": "string"}},
-    "output": {"answer": {"enum": ["even", "odd"]}},
-    "instructions": "Look at the last digit.",
-    "prompt": "{{ number }}",
-}
 MODEL = """\
 answers:
   - {when: {contains: "1."}, reply: {answer: odd}}

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from _parity import NAME, SKILL, STUDENT
 from _shared import environment, finish, print_table
 
 from skillforge.forge.forge import Forge
@@ -30,17 +31,6 @@ from skillforge.lockfile import read_lock
 from skillforge.skill import Skill
 from skillforge.skillfile import read_skill, write_skill
 
-NAME = "parity"
-STUDENT = "scripted:student.yaml"
-SKILL = {
-    "schema": "skillforge/v1",
-    "name": NAME,
-    "description": "Say whether a number is even or odd.",
-    "input": {"number": {"type": "string"}},
-    "output": {"answer": {"enum": ["even", "odd"]}},
-    "instructions": "Look at the last digit.",
-    "prompt": "{{ number }}",
-}
 # What works on files, lock and database; what only reads a skill or computes is no point worth dying at.
 WATCHED = ("atomicfile.py", "catchup.py", "evidence_files.py", "promote.py", "repolock.py", "sync.py", "skills.py")
 STORE = f"{os.sep}store{os.sep}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from skillforge.forge.making.costs import CostReport, Payback
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(T[\d:.]+Z?)?")
-_WAYS = ("skill", "tag", "student", "day")
 
 
 def cost(
@@ -36,12 +35,14 @@ def cost(
       skillforge cost --by tag --tag customer
       skillforge cost --by day --since 2026-11-01 --json
     """
-    if by not in _WAYS:
-        raise UsageError(f"--by {by}: nothing to sum by", hint=f"one of {', '.join(_WAYS)}")
+    from skillforge.store.spending import By
+
+    if by not in get_args(By):
+        raise UsageError(f"--by {by}: nothing to sum by", hint=f"one of {', '.join(get_args(By))}")
     if since and not _DAY.fullmatch(since):
         raise UsageError(f"--since {since}: not a day", hint="write it as 2026-11-01")
     with open_forge() as forge:
-        report = forge.repository.cost(by=by, tag=tag, since=since)  # type: ignore[arg-type]
+        report = forge.repository.cost(by=cast(By, by), tag=tag, since=since)
     if json_out:
         print_json(as_json(report))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from skillforge.forge.portal import Portal
 from skillforge.forge.workspace import Workspace
@@ -12,11 +12,9 @@ from skillforge.forge.workspace import Workspace
 if TYPE_CHECKING:
     from skillforge.forge.changes.diff import SkillDiff
     from skillforge.forge.erase.purge import Purged
-    from skillforge.forge.files.sync import SyncReport
+    from skillforge.forge.files.sync import Side, SyncReport
     from skillforge.forge.making.costs import CostReport
-
-Side = Literal["ours", "theirs"]
-CostBy = Literal["skill", "tag", "student", "day"]
+    from skillforge.store.spending import By
 
 
 class Repository:
@@ -70,7 +68,7 @@ class Repository:
 
         return self._portal.run(lambda: pr_comment(self._work, base))
 
-    def cost(self, *, by: CostBy = "skill", tag: str = "", since: str = "") -> CostReport:
+    def cost(self, *, by: By = "skill", tag: str = "", since: str = "") -> CostReport:
         """What runs cost, what they saved against ``today``, and whether making the skill is paid back."""
         from skillforge.forge.making.costs import costs
 

@@ -81,7 +81,7 @@ def main() -> int:
                     teacher="recorded",
                     suite=suite,
                     limit=wanted,
-                    on_sample=lambda arm, sample, reused: bar.advance(arm.name),
+                    on_sample=lambda arm, case_id, answer, reused: bar.advance(arm.name),
                 )
     render_report(report)
     for arm in report.arms:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from skillforge.errors import SkillforgeError as SkillforgeError
     from skillforge.errors import TeacherError as TeacherError
     from skillforge.errors import UsageError as UsageError
+    from skillforge.evals.compare import compare as compare
+    from skillforge.evals.compared import Compared as Compared
     from skillforge.evals.report import EvalReport as EvalReport
     from skillforge.forge.doctor import Diagnosis as Diagnosis
     from skillforge.forge.forge import BoundSkill as BoundSkill
@@ -52,6 +54,7 @@ _WHERE = {
     "Case": "case",
     "Check": "skill",
     "CheckResult": "run",
+    "Compared": "evals.compared",
     "Created": "forge.making.create",
     "Decision": "case",
     "Diagnosis": "forge.doctor",
@@ -76,6 +79,7 @@ _WHERE = {
     "Terms": "forge.session",
     "Trace": "trace",
     "UsageError": "errors",
+    "compare": "evals.compare",
     "tagged": "capture.context",
 }
 

@@ -114,6 +114,20 @@ def _contains_all(case: Case) -> Fact:
     return not lost, f"does not contain {_show(lost[0])}" if lost else f"contains all of {_show(case.check.value)}"
 
 
+def _icontains_any(case: Case) -> Fact:
+    text = case.text.casefold()
+    found = [part for part in case.check.value if part.casefold() in text]
+    shown = _show(found[0] if found else case.check.value)
+    return bool(found), f"{'contains' if found else 'contains none of'} {shown} (in any case)"
+
+
+def _icontains_all(case: Case) -> Fact:
+    text = case.text.casefold()
+    lost = [part for part in case.check.value if part.casefold() not in text]
+    shown = _show(lost[0] if lost else case.check.value)
+    return not lost, f"{'does not contain' if lost else 'contains all of'} {shown} (in any case)"
+
+
 def _starts_with(case: Case) -> Fact:
     return _said(case.text.startswith(case.check.value), "starts with", _show(case.check.value))
 
@@ -279,6 +293,8 @@ KINDS: Mapping[str, Kind] = {
     "icontains": Kind(_icontains, some_text_operand),
     "contains-any": Kind(_contains_any, texts_operand),
     "contains-all": Kind(_contains_all, texts_operand),
+    "icontains-any": Kind(_icontains_any, texts_operand),
+    "icontains-all": Kind(_icontains_all, texts_operand),
     "starts-with": Kind(_starts_with, some_text_operand),
     "regex": Kind(_regex, text_operand, lint=regex_operand_problems),
     "is-json": Kind(_is_json, schema_operand, needs=(), lint=schema_operand_problems),

@@ -12,6 +12,7 @@ from typing import Any
 
 from skillforge.errors import Problem, UsageError
 from skillforge.fields import pointer as field_name
+from skillforge.plainfit import plain_fit
 from skillforge.regex import compile_regex
 from skillforge.suggest import did_you_mean
 
@@ -75,7 +76,7 @@ def schema_problems(schema: Any) -> list[Problem]:
 class Validator:
     """A compiled schema. Raises ``UsageError`` that lists every problem of a schema that cannot be used."""
 
-    __slots__ = ("_validator",)
+    __slots__ = ("_fits", "_validator")
 
     def __init__(self, schema: Any) -> None:
         if problems := schema_problems(schema):
@@ -83,12 +84,15 @@ class Validator:
         from skillforge.jsonschema_rules import compile_schema
 
         self._validator = compile_schema(schema)
+        self._fits = plain_fit(schema)
 
     def problems(self, value: Any) -> list[str]:
         """What is wrong with ``value``, one line each with its place (``queue: missing``), sorted; ``[]`` if it fits.
 
         At most ``MAX_PROBLEMS`` are listed. ``format`` is not asserted, a boolean is no integer.
         """
+        if self._fits is not None and self._fits(value):
+            return []
         from skillforge.jsonschema_rules import TooManyReferences, reference_budget
 
         with reference_budget():

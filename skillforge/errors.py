@@ -25,7 +25,8 @@
     │   └── Halt                    no further call makes sense: the whole command stops
     │       ├── KeyRejected         the key is wrong, has no rights or no money
     │       ├── ProviderStopped     the same error again and again
-    │       └── BudgetReached       the next call could cost more than the budget holds
+    │       ├── BudgetReached       the next call could cost more than the budget holds
+    │       └── LimitReached        as many errors, or as much time, as an eval was given
     └── TeacherError                the teacher's draft stayed wrong after one repair (exit 1)
 
 ``hint`` says how to mend it; ``exit_code`` is what the command line returns.
@@ -212,6 +213,10 @@ class ProviderStopped(Halt):
 
 class BudgetReached(Halt):
     """The next call could cost more than the budget has left."""
+
+
+class LimitReached(Halt):
+    """An eval has had as many errors, or taken as much time, as it was given."""
 
 
 class TeacherError(SkillforgeError):

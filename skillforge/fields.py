@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -54,6 +55,8 @@ def _words(kind: str, message: str, value: object, context: Mapping[str, object]
         return f"{_shown(value)} has the wrong form", f"it must match {context.get('pattern')}"
     if kind == "literal_error":
         return f"{_shown(value)} is not allowed: {message.removeprefix('Input should be ')}", ""
+    if kind == "value_error":  # one of ours, said in a validator
+        return message.removeprefix("Value error, "), ""
     return _WORDS.get(kind, message[:1].lower() + message[1:]), ""
 
 
@@ -68,11 +71,14 @@ def _did_you_mean(model: type[BaseModel], location: tuple[str | int, ...]) -> st
 
 def _field_names(model: type[BaseModel], parents: tuple[str | int, ...]) -> list[str]:
     current: type[BaseModel] | None = model
-    for part in parents:
+    names = iter(parents)
+    for part in names:
         if current is None or isinstance(part, int):
             continue
         info = current.model_fields.get(part)
         current = _inner_model(info.annotation) if info else None
+        if info is not None and get_origin(info.annotation) is dict:
+            next(names, None)  # a key of the caller's own: it says nothing of the model
     if current is None:
         return []
     return [info.alias or name for name, info in current.model_fields.items()]

@@ -30,6 +30,8 @@ _COMMON = re.compile(
     re.IGNORECASE,
 )
 _MARKERS = {f"{MARKER}{kind}]" for kind in ("env", *(pattern.kind for pattern in SECRET_PATTERNS))}
+_HINTS = tuple(dict.fromkeys(hint for pattern in SECRET_PATTERNS for hint in pattern.hints))
+_UNHINTED = tuple(pattern for pattern in SECRET_PATTERNS if not pattern.hints)
 _MOST_KNOWN = 4_096  # texts whose clean form is remembered
 _KNOWN_LENGTH = 4_096  # characters of such a text
 _ROUNDS = 4  # taking one secret out can uncover the start of the next; two rounds have always been enough
@@ -97,6 +99,8 @@ class Redactor:
         A text under a key that names a credential, also one in a list there, goes as a whole (see ``is_credential``).
         Of keys that become equal the later ones get a number behind them, so no value is lost.
         """
+        if isinstance(value, str):
+            return self.text(value)
         root: list[Any] = [None]
         stack: list[tuple[Any, Any, Any, str]] = [(root, 0, value, "")]
         while stack:
@@ -151,6 +155,8 @@ def find_secrets(text: str) -> list[str]:
 
 def _candidates(text: str) -> Iterator[SecretPattern]:
     small = text.lower()
+    if not any(map(small.__contains__, _HINTS)):
+        return iter(_UNHINTED)
     return (pattern for pattern in SECRET_PATTERNS if not pattern.hints or any(hint in small for hint in pattern.hints))
 
 

@@ -10,24 +10,32 @@ from pydantic import ValidationError
 
 from skillforge.canonical import digest
 from skillforge.case import Case, Suite
+from skillforge.casecsv import SUFFIX as CSV_SUFFIX
+from skillforge.casecsv import csv_rows
 from skillforge.errors import NotFound, Problem, SkillFileError, UsageError
-from skillforge.fields import validation_problems
+from skillforge.fields import Where, validation_problems
 from skillforge.jsonl import Readable, read_jsonl
 from skillforge.labels import SUFFIX, read_labels, with_labels
 from skillforge.remotefile import FILE_SCHEME, RemoteFile, locate, require_plain
 from skillforge.yamlfile import Document, load_yaml
 
 SUITE_SCHEMA = "skillforge/suite/v1"
+SCHEMA_COMMENT = "# yaml-language-server: $schema=../.skillforge/suite.v1.json\n"
 GIVEN = "the cases given"
+MAX_TEXT_BYTES = 131_072  # of a rubric, or of the graded answers a judge is shown
+
+_TEXTS = ("rubric", "examples")  # settings of a scorer that may be files of their own
 
 
-def read_cases(path: Path | Readable) -> Iterator[Case]:
-    """Cases of a JSONL file, streamed. A case without an ``id`` is named after the content of its input.
+def read_cases(path: Path | Readable, contract: Mapping[str, Any] | None = None) -> Iterator[Case]:
+    """Cases of a JSON Lines or a CSV file (``skillforge.casecsv``), streamed. A case without an ``id`` is named after
+    the content of its input. ``contract`` is the suite's: it says what the cells of a CSV file are.
 
     Raises ``NotFound`` and ``SkillFileError`` (first wrong line, or the first id that stands twice).
     """
     seen: dict[str, int] = {}
-    for number, row in read_jsonl(path):
+    rows = csv_rows(path, contract) if str(path).lower().endswith(CSV_SUFFIX) else read_jsonl(path)
+    for number, row in rows:
         case = _case(row, str(path), number)
         _refuse_twice(case, seen, str(path), number)
         yield case
@@ -62,6 +70,9 @@ def is_suite(path: Path) -> bool:
 def read_suite(path: Path) -> Suite:
     """A suite with its cases read in, each with its label; the files it names become absolute paths (or stores' URLs).
 
+    A scorer's ``rubric`` and ``examples`` may be ``file://`` too: their texts are read in, so that they are part of the
+    suite's digest.
+
     Raises ``NotFound``, ``SkillFileError``; for a file in a store that cannot be reached ``UsageError``.
     """
     try:
@@ -77,8 +88,9 @@ def read_suite(path: Path) -> Suite:
     body = dict(body)
     if body.pop("schema", None) != SUITE_SCHEMA:
         raise SkillFileError(str(path), [Problem(f'must be "{SUITE_SCHEMA}"', field="schema", line=1)])
+    _require_contract(path, body.get("contract"), document)
     if isinstance(body.get("cases"), str):
-        body["cases"] = list(read_cases(_place(path, body["cases"], "cases")))
+        body["cases"] = list(read_cases(_place(path, body["cases"], "cases"), body.get("contract")))
     elif isinstance(body.get("cases"), list):
         body["cases"] = _inline_cases(path, document)
     for key in ("recorded", "today"):
@@ -89,14 +101,16 @@ def read_suite(path: Path) -> Suite:
         body["labels"] = str(labels)
         if isinstance(body.get("cases"), list):
             body["cases"] = with_labels(body["cases"], read_labels(labels))
-    _require_contract(path, body.get("contract"), document)
+    if isinstance(body.get("scorers"), dict):
+        body["scorers"] = {name: _with_texts(path, name, spec) for name, spec in body["scorers"].items()}
     try:
         return Suite.model_validate(body)
     except ValidationError as exc:
         raise SkillFileError(str(path), validation_problems(exc, Suite, document.where)) from exc
 
 
-def _case(row: Any, path: str, number: int) -> Case:
+def _case(row: Any, path: str, number: int, where: Where | None = None) -> Case:
+    """``where`` finds a field's line and column; without it every problem stands at the start of line ``number``."""
     if not isinstance(row, dict) or not isinstance(row.get("input"), dict):
         wrong = 'a case needs "input": an object with the fields of the task'
         raise SkillFileError(path, [Problem(wrong, line=number, hint='for example {"input": {"text": "…"}}')])
@@ -108,7 +122,7 @@ def _case(row: Any, path: str, number: int) -> Case:
     try:
         return Case.model_validate(named)
     except ValidationError as exc:
-        raise SkillFileError(path, validation_problems(exc, Case, lambda _: (number, 1))) from exc
+        raise SkillFileError(path, validation_problems(exc, Case, where or (lambda _: (number, 1)))) from exc
 
 
 def _inline_cases(path: Path, document: Document) -> list[Case]:
@@ -116,10 +130,33 @@ def _inline_cases(path: Path, document: Document) -> list[Case]:
     seen: dict[str, int] = {}
     for index, row in enumerate(document.value["cases"]):
         line, _ = document.where(("cases", index)) or (1, 1)
-        case = _case(row, str(path), line)
+        case = _case(row, str(path), line, lambda place, index=index: document.where(("cases", index, *place)))  # type: ignore[misc]
         _refuse_twice(case, seen, str(path), line)
         cases.append(case)
     return cases
+
+
+def _with_texts(suite: Path, name: str, spec: Any) -> Any:
+    """A scorer's settings with the texts that stand in files of their own."""
+    if not isinstance(spec, dict):
+        return spec
+    named = [key for key in _TEXTS if isinstance(spec.get(key), str) and spec[key].startswith(FILE_SCHEME)]
+    return {**spec, **{key: _text(suite, spec[key], f"scorers.{name}.{key}") for key in named}}
+
+
+def _text(suite: Path, value: str, field: str) -> str:
+    place = _place(suite, value, field)
+    try:
+        with place.open("rb") as handle:
+            data = handle.read(MAX_TEXT_BYTES + 1)
+    except OSError as exc:
+        raise SkillFileError(str(suite), [Problem(f"{place}: cannot be read ({exc.strerror})", field=field)]) from exc
+    if len(data) > MAX_TEXT_BYTES:
+        raise SkillFileError(str(suite), [Problem(f"{place}: longer than {MAX_TEXT_BYTES:,} bytes", field=field)])
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as exc:
+        raise SkillFileError(str(suite), [Problem(f"{place}: not UTF-8", field=field)]) from exc
 
 
 def _refuse_twice(case: Case, seen: dict[str, int], path: str, number: int) -> None:

@@ -12,7 +12,7 @@ _HIDDEN = 2_000  # the provider's own words about tools or an output schema
 
 def estimate_tokens(request: Request) -> int:
     """About four characters a token: no tokenizer is loaded for a limit that only has to catch runaway inputs."""
-    return sum(len(message.text) for message in request.messages) // CHARACTERS_PER_TOKEN + 1
+    return sum([len(message.text) for message in request.messages]) // CHARACTERS_PER_TOKEN + 1
 
 
 def bound_tokens(request: Request) -> int:

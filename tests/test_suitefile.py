@@ -189,10 +189,22 @@ def test_the_digest_is_of_cases_and_rule_alone(tmp_path):
             "demo.yaml:4:20: contract.input.t: unknown keyword 'typ' (did you mean 'type'?)",
         ),
         (HEAD + "cases: []\ndecision: {metrc: exact}\n", "decision.metrc: unknown key (did you mean 'metric'?)"),
+        (HEAD + "cases: []\ndecision: {cluster: doc}\n", "demo.yaml:4:12: decision.cluster: 'doc' has the wrong form"),
+        (HEAD + "cases: []\ndecision: {mode: sequental}\n", "decision.mode: 'sequental' is not allowed: 'fixed' or"),
+        (HEAD + "cases: []\nrepeat: 0\n", "demo.yaml:4:1: repeat: "),
+        (HEAD + "cases: []\nscorers: {q: {tpe: exact}}\n", "scorers.q.tpe: unknown key (did you mean 'type'?)"),
         (
-            HEAD + "cases: []\ndecision: {metric: queue}\n",
-            "demo.yaml:4:12: decision.metric: 'queue' has the wrong form",
+            HEAD + "cases: []\nscorers: {q: {type: json, fields: {a: {type: f1, odered: true}}}}\n",
+            "scorers.q.fields.a.odered: unknown key (did you mean 'ordered'?)",
         ),
+        (HEAD + "cases:\n  - input: {}\n    chekcs: []\n", ":5:5: chekcs: unknown key (did you mean 'checks'?)"),
+        (
+            HEAD + "cases:\n  - input: {}\n    checks:\n      - {type: equals, valeu: 1}\n",
+            "demo.yaml:6:24: checks[0].valeu: unknown key (did you mean 'value'?)",
+        ),
+        (HEAD + 'cases:\n  - {input: {}, id: "a\\e[31m"}\n', ":4:17: id: holds characters that cannot be seen"),
+        (HEAD + "cases:\n  - {input: {}, id: a, threshold: 2}\n", "demo.yaml:4:24: threshold: "),
+        (HEAD + "cases: []\nscorers: {q: {type: rubric, rubric: file://no.md}}\n", "scorers.q.rubric: "),
         (HEAD + "cases: []\ndecision: {margin: 0}\n", "decision.margin"),
         (HEAD.replace("demo", "De mo") + "cases: []\n", "name: 'De mo' has the wrong form"),
     ],
@@ -216,3 +228,50 @@ def test_cases_given_in_python_are_held_to_the_same_rules():
     )
     assert "the cases given:1:" in problem_of(lambda: as_cases([{"text": "no input"}]))
     assert "2**53" in problem_of(lambda: as_cases([Case(id="a", input={"n": 2**60})]))
+
+
+def told(folder: Path, more: str, cases: str = '  - {id: a, input: {t: x}, metadata: {doc: "1"}}\n') -> str:
+    return read_suite(suite(folder, f"{HEAD}{more}cases:\n{cases}")).digest()
+
+
+def test_a_suite_of_the_first_form_keeps_its_digest(tmp_path):
+    text = HEAD + "decision: {metric: /q, margin: 0.1}\ncases:\n  - {id: a, input: {t: x}, expected: {q: y}}\n"
+    first = {"id": "a", "input": {"t": "x"}, "expected": {"q": "y"}, "split": None}
+    rule = {"metric": "/q", "margin": 0.1, "alpha": 0.05, "power": 0.8}
+    assert read_suite(suite(tmp_path, text)).digest() == digest({"decision": rule, "cases": [first]})
+
+
+def test_metadata_counts_only_where_the_rule_groups_by_it(tmp_path):
+    other = '  - {id: a, input: {t: x}, metadata: {doc: "2"}}\n'
+    assert told(tmp_path, "") == told(tmp_path, "", other)
+    rule = "decision: {cluster: metadata.doc}\n"
+    assert told(tmp_path, rule) != told(tmp_path, rule, other)
+    assert told(tmp_path, rule) != told(tmp_path, "")
+    more = '  - {id: a, input: {t: x}, metadata: {doc: "1", by: us}}\n'
+    assert told(tmp_path, rule) == told(tmp_path, rule, more)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["repeat: 2\n", "judge: m:x\n", "decision: {mode: sequential}\n", "scorers: {q: {type: exact}}\n"],
+)
+def test_whatever_can_change_a_figure_changes_the_digest(tmp_path, more):
+    assert told(tmp_path, more) != told(tmp_path, "")
+
+
+def test_a_rubric_in_a_file_of_its_own_counts_by_its_text(tmp_path):
+    def digest_of(rubric: str) -> str:
+        (tmp_path / "r.md").write_text(rubric)
+        return told(tmp_path, "scorers: {q: {type: rubric, rubric: file://r.md}}\n")
+
+    first = digest_of("be kind\n")
+    assert read_suite(tmp_path / "demo.yaml").scorers["q"].rubric == "be kind\n"
+    assert digest_of("be brief\n") != first
+
+
+def test_an_id_is_what_people_can_see(tmp_path):
+    for name in ("Fall 3/ä", "日本", "c-1"):
+        assert Case(id=name, input={}).id == name
+    for name in ("", "a\x1b[31m", "a\nb", "a\u202eb", "x" * 600):
+        with pytest.raises(ValueError, match="id"):
+            Case(id=name, input={})

@@ -21,22 +21,23 @@ SETTINGS = """\
 
 
 def make_repository(folder: Path) -> None:
-    """``skills/``, ``evals/``, settings, the editors' schema, and the registry kept out of git.
+    """``skills/``, ``evals/``, settings, the editors' schemas, and the registry kept out of git.
 
-    Repeatable: what exists stays as it is, only the schema is brought up to date. Raises ``UsageError`` where
+    Repeatable: what exists stays as it is, only the schemas are brought up to date. Raises ``UsageError`` where
     ``folder`` is no folder.
     """
     from skillforge.config import SETTINGS_FILE, STATE_FOLDER
-    from skillforge.schema import SCHEMA_FILE, skill_json_schema
+    from skillforge.schema import SCHEMA_FILE, SUITE_SCHEMA_FILE, skill_json_schema, suite_json_schema
 
     state = folder / STATE_FOLDER
     for wanted in (folder, state, folder / "skills", folder / "evals"):
         if wanted.exists() and not wanted.is_dir():
             raise UsageError(f"{wanted} is a file, not a folder", hint="name another folder, or move the file away")
         wanted.mkdir(parents=True, exist_ok=True)
-    schema, text = state / SCHEMA_FILE, json.dumps(skill_json_schema(), indent=2) + "\n"
-    if not schema.exists() or schema.read_text("utf-8") != text:
-        schema.write_text(text, "utf-8")
+    for name, made in ((SCHEMA_FILE, skill_json_schema()), (SUITE_SCHEMA_FILE, suite_json_schema())):
+        schema, text = state / name, json.dumps(made, indent=2) + "\n"
+        if not schema.exists() or schema.read_text("utf-8") != text:
+            schema.write_text(text, "utf-8")
     settings = folder / SETTINGS_FILE
     if not settings.exists():
         settings.write_text(SETTINGS, "utf-8")

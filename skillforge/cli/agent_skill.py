@@ -1,4 +1,4 @@
-"""``skillforge export | import``: skills in the formats of others."""
+"""``skillforge export``: skills in the formats of others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from skillforge.cli._shared import note, open_forge, print_json
+from skillforge.cli._shared import open_forge
 from skillforge.errors import UsageError
 
 FORMATS = ("agent-skill",)
@@ -35,28 +35,3 @@ def export(
         raise UsageError(f"--format {to}: no such format", hint=f"formats: {', '.join(FORMATS)}")
     with open_forge() as forge:
         typer.echo(str(forge.repository.export_agent_skill(ref, folder, force=force)))
-
-
-def import_skill(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds SKILL.md.")],
-    json_out: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
-) -> None:
-    """Make a draft skill from an Agent Skill folder.
-
-    Reads SKILL.md only: nothing is executed, no link is followed, scripts and references stay where they are. The
-    draft takes one request and answers with text; an unchanged export of ours becomes the skill it was made from.
-
-    Example:
-
-    \b
-      skillforge import ~/.agents/skills/release-notes
-    """
-    with open_forge() as forge:
-        path = forge.repository.import_agent_skill(folder)
-        version = forge.show(str(path))
-    if json_out:
-        body = {"name": version.name, "version": version.version, "digest": version.digest, "path": str(path)}
-        print_json({**body, "status": version.status})
-        return
-    typer.echo(f"{version.name}@{version.version}  {version.digest}  {version.status}")
-    note(f"{path}: review it, then measure it: skillforge eval {version.name}")

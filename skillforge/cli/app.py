@@ -13,6 +13,7 @@ import typer
 
 from skillforge.cli import (
     agent_skill,
+    compare,
     cost,
     create,
     demo,
@@ -20,6 +21,8 @@ from skillforge.cli import (
     diff,
     doctor,
     evaluate,
+    importing,
+    judge,
     keys,
     log,
     models,
@@ -55,6 +58,9 @@ app.command("save")(skills.save)
 app.command("create")(create.create)
 app.command("run")(run.run)
 app.command("eval")(evaluate.evaluate)
+app.command("rescore")(evaluate.rescore)
+app.command("compare")(compare.compare)
+app.add_typer(judge.app, name="judge")
 app.command("promote")(deploy.promote)
 app.command("rollback")(deploy.rollback)
 app.command("undeploy")(deploy.undeploy)
@@ -67,7 +73,7 @@ app.command("show")(skills.show)
 app.command("diff")(diff.diff)
 app.command("pr-comment")(pr_comment.pr_comment)
 app.command("export")(agent_skill.export)
-app.command("import")(agent_skill.import_skill)
+app.command("import")(importing.import_foreign)
 app.add_typer(suite.app, name="suite")
 app.command("review")(review.review)
 app.add_typer(log.app, name="log")

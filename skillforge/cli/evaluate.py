@@ -1,51 +1,85 @@
-"""``skillforge eval``: students beside their teacher, with error bars and a verdict."""
+"""``skillforge eval | rescore``: students beside their teacher, with error bars and a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from skillforge.cli._eval_options import (
+    AgainstItself,
+    Arms,
+    Filter,
+    JsonOut,
+    JudgeModel,
+    Limit,
+    MaxErrors,
+    OneStudent,
+    Output,
+    Own,
+    Ref,
+    Repeat,
+    ScorerName,
+    SplitName,
+    Students,
+    SuiteFile,
+    Teacher,
+    TimeLimit,
+    Variants,
+    check_outputs,
+    wishes_of,
+    write_outputs,
+)
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
 from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
-from skillforge.errors import UsageError
 
 if TYPE_CHECKING:
     from skillforge.case import Case
+    from skillforge.evals.answer import Answer
     from skillforge.evals.arms import Arm
-    from skillforge.evals.report import EvalReport
+    from skillforge.evals.report import ArmReport, EvalReport
     from skillforge.forge.forge import Forge
-    from skillforge.forge.session import Terms
-    from skillforge.sample import Sample
+    from skillforge.forge.measuring.plan import EvalWishes
+    from skillforge.forge.measuring.reporting import Measured
 
 EXIT_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 INFRASTRUCTURE = 4
 
 
 def evaluate(
-    ref: Annotated[str, typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name, name@3, or a path.")],
-    students: Annotated[str | None, typer.Option(help="Who is measured, comma separated: local:smollm2-135m.")] = None,
-    teacher: Annotated[str | None, typer.Option(help='The strong model, or "recorded": what the suite holds.')] = None,
-    suite: Annotated[Path | None, typer.Option(help="The suite (default: the skill's, or evals/NAME.yaml).")] = None,
-    split: Annotated[str | None, typer.Option(help="train, dev, test or all (default: test).")] = None,
-    limit: Annotated[int | None, typer.Option(help="A fixed stratified part of that many cases.")] = None,
-    student: Annotated[
-        str | None, typer.Option(help="The one student whose verdict is the exit code (default: the best).")
-    ] = None,
+    ctx: typer.Context,
+    ref: Ref,
+    students: Students = None,
+    teacher: Teacher = None,
+    suite: SuiteFile = None,
+    split: SplitName = None,
+    limit: Limit = None,
+    filter: Filter = "",
+    repeat: Repeat = None,
+    arms: Arms = "",
+    arm: Own = None,
+    variant: Variants = None,
+    scorer: ScorerName = None,
+    judge: JudgeModel = None,
+    a_a: AgainstItself = False,
+    student: OneStudent = None,
+    max_errors: MaxErrors = None,
+    time_limit: TimeLimit = None,
     budget: BudgetOption = None,
     dry_run: DryRunOption = False,
     record: RecordOption = None,
     replay: ReplayOption = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+    output: Output = None,
+    json_out: JsonOut = False,
 ) -> None:
     """Measure students with and without a skill beside the teacher.
 
-    Teacher, no-model, bare and skill arms answer the same unseen cases. A suite made from a log brings the arm today:
-    what the program's own prompt and model answered, at what they cost. Every sample is kept as it arrives: an
-    interrupted eval goes on where it stopped, with the same command.
+    All arms answer the same unseen cases: the teacher, no model at all, and each student bare, with the skill's
+    examples alone, with the skill. Every sample is kept as it arrives: an interrupted eval goes on where it stopped,
+    with the same command.
 
     Examples:
 
@@ -53,23 +87,89 @@ def evaluate(
       skillforge eval ticket-triage --students local:smollm2-135m
       skillforge eval ticket-triage --teacher anthropic:claude-opus-5-5 \\
         --students anthropic:claude-haiku-5-5,openai:gpt-6-luna --dry-run
-      skillforge eval skills/ticket-triage --limit 60 --json \\
-        --students local:smollm2-135m,local:./other.gguf
+      skillforge eval ticket-triage --limit 60 -o report.html -o pr.md
+      skillforge eval ticket-triage --arm 'mine=command:python solve.py'
 
     Exit code: 0 REPLACE, 1 KEEP, 3 NOT SURE, 2 usage, 4 more than 2% infrastructure errors.
     """
-    names = tuple(name.strip() for name in (students or student or "").split(",") if name.strip())
-    if student and student not in names:
-        raise UsageError(f"--student {student} is not among --students", hint=f"measured are: {', '.join(names)}")
-    terms = terms_of(budget, record, replay)
+    wishes = wishes_of(ctx.params, terms_of(budget, record, replay))
+    check_outputs(output)
     with open_forge() as forge:
         if dry_run:
-            estimate = forge.estimate_eval(ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit)
-            render_estimate(estimate, json_out=json_out)
+            render_estimate(forge.evals.estimate(ref, **wishes), json_out=json_out)
             return
-        report = measured(
-            forge, ref, students=names, teacher=teacher, suite=suite, split=split, limit=limit, terms=terms
-        )
+        found = measured(forge, ref, wishes)
+        write_outputs(forge, found, output)
+    _told(found.report, student, suite, json_out=json_out)
+
+
+def rescore(
+    ctx: typer.Context,
+    ref: Ref,
+    students: Students = None,
+    teacher: Teacher = None,
+    suite: SuiteFile = None,
+    split: SplitName = None,
+    limit: Limit = None,
+    filter: Filter = "",
+    repeat: Repeat = None,
+    arms: Arms = "",
+    arm: Own = None,
+    variant: Variants = None,
+    scorer: ScorerName = None,
+    judge: JudgeModel = None,
+    budget: BudgetOption = None,
+    output: Output = None,
+    json_out: JsonOut = False,
+) -> None:
+    """Score stored answers again, by the suite as it is now.
+
+    After a change of labels, scorer, margin or judge: no student and no teacher is asked anything. A judge is, for
+    grades it has not given yet. Answers that are not stored are left out, and counted.
+
+    Examples:
+
+    \b
+      skillforge rescore ticket-triage --students local:smollm2-135m
+      skillforge rescore ticket-triage --scorer fields -o report.html
+
+    Exit code: as eval.
+    """
+    wishes = wishes_of(ctx.params, terms_of(budget, None, None))
+    check_outputs(output)
+    with open_forge() as forge, resumable(lambda: "while scoring: grades given so far are kept"):
+        found = forge.evals.rescore(ref, **wishes)
+        write_outputs(forge, found, output)
+    _told(found.report, None, suite, json_out=json_out)
+
+
+def measured(forge: Forge, ref: str, wishes: EvalWishes) -> Measured:
+    """``forge.evals.measure`` with progress on stderr; an interrupt says how to go on."""
+    bar: Progress | None = None
+
+    def on_start(arms: Sequence[Arm], cases: Sequence[Case], repeat: int) -> None:
+        nonlocal bar
+        total = sum(len(arm.epochs(repeat)) * arm.covers(case) for arm in arms for case in cases)
+        bar = Progress("measuring", total).__enter__()
+        times = f" x {repeat}" if repeat > 1 else ""
+        note(f"{len(cases)} cases x {len(arms)} arms{times}: {', '.join(arm.name for arm in arms)}")
+
+    def on_sample(arm: Arm, case_id: str, answer: Answer, reused: bool) -> None:
+        if bar is not None:
+            bar.advance(arm.name, instant=reused or not answer.latency_s)
+
+    try:
+        with resumable(lambda: _interrupted(bar)):
+            watched = wishes.copy()
+            watched["on_start"], watched["on_sample"] = on_start, on_sample
+            return forge.evals.measure(ref, **watched)
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
+
+
+def _told(report: EvalReport, student: str | None, suite: Path | None, *, json_out: bool) -> None:
+    """Print the report, say what comes next, and end with its exit code."""
     if json_out:
         print_json(as_json(report))
     else:
@@ -77,53 +177,10 @@ def evaluate(
 
         render_report(report)
     code = exit_code(report, student)
-    if code == 0 and not json_out:
+    if code == 0 and not json_out and report.verdict is not None and (who := _proven(report, student)):
         on = f" --suite {suite}" if suite is not None else ""
-        note(f"next: skillforge promote {report.skill}@{report.version} --student {_proven(report, student)}{on}")
+        note(f"next: skillforge promote {report.skill}@{report.version} --student {who}{on}")
     raise typer.Exit(code)
-
-
-def measured(
-    forge: Forge,
-    ref: str,
-    *,
-    students: Sequence[str],
-    teacher: str | None,
-    suite: Path | None = None,
-    split: str | None = None,
-    limit: int | None = None,
-    terms: Terms | None = None,
-) -> EvalReport:
-    """``forge.eval`` with progress on stderr; an interrupt says how to go on."""
-    from skillforge.forge.session import Terms
-
-    bar: Progress | None = None
-
-    def on_start(arms: Sequence[Arm], cases: Sequence[Case]) -> None:
-        nonlocal bar
-        bar = Progress("measuring", sum(arm.covers(case) for arm in arms for case in cases)).__enter__()
-        note(f"{len(cases)} cases x {len(arms)} arms: {', '.join(arm.name for arm in arms)}")
-
-    def on_sample(arm: Arm, sample: Sample, reused: bool) -> None:
-        if bar is not None:
-            bar.advance(arm.name, instant=reused or not sample.run.latency_s)
-
-    try:
-        with resumable(lambda: _interrupted(bar)):
-            return forge.eval(
-                ref,
-                students=students,
-                teacher=teacher,
-                suite=suite,
-                split=split,
-                limit=limit,
-                terms=terms or Terms(),
-                on_start=on_start,
-                on_sample=on_sample,
-            )
-    finally:
-        if bar is not None:
-            bar.__exit__(None, None, None)
 
 
 def _interrupted(bar: Progress | None) -> str:
@@ -134,18 +191,24 @@ def _interrupted(bar: Progress | None) -> str:
 
 def exit_code(report: EvalReport, student: str | None = None) -> int:
     """The verdict as an exit code: of ``student`` when named, else the best one; 4 when errors spoiled the eval."""
-    from skillforge.evals.report import MAX_ERRORS
+    from skillforge.evals.summary import MAX_ERRORS
 
-    chosen = [arm for arm in report.arms if arm.kind == "skill" and student in (None, arm.student)]
-    measured_arms = [report.teacher, *chosen]
-    if any(arm.errors > MAX_ERRORS * (arm.errors + arm.n) for arm in measured_arms):
+    def spoiled(arm: ArmReport) -> bool:
+        return arm.errors > MAX_ERRORS * (arm.errors + arm.n)
+
+    chosen = [arm for arm in report.candidates() if student in (None, arm.student)]
+    sound = [arm for arm in chosen if not spoiled(arm)]
+    verdicts = {arm.versus_teacher.verdict for arm in sound if arm.versus_teacher}
+    if spoiled(report.teacher) or (len(sound) < len(chosen) and "pass" not in verdicts):
         return INFRASTRUCTURE
-    verdicts = {arm.versus_teacher.verdict for arm in chosen if arm.versus_teacher}
-    return min((EXIT_CODES[verdict] for verdict in verdicts), key=[0, 3, 1].index)
+    return min((EXIT_CODES[verdict] for verdict in verdicts), key=[0, 3, 1].index, default=EXIT_CODES["inconclusive"])
 
 
 def _proven(report: EvalReport, student: str | None) -> str:
-    """The student with the verdict ``pass`` that was right most often, or ``student``."""
+    """The student whose skill got the verdict ``pass`` and was right most often, or ``student``; empty: none."""
+    if report.against_itself:
+        return ""
     arms = [arm for arm in report.arms if arm.kind == "skill" and arm.versus_teacher is not None]
     proven = [arm for arm in arms if arm.versus_teacher and arm.versus_teacher.verdict == "pass"]
-    return student or max(proven, key=lambda arm: arm.quality or 0.0).student
+    best = max(proven, key=lambda arm: arm.quality or 0.0, default=None)
+    return student or (best.student if best else "")

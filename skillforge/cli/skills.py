@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skillforge.errors import Problem
     from skillforge.forge.forge import Forge
     from skillforge.forge.lost import LostCase
+    from skillforge.forge.stale import Change, Standing
     from skillforge.store.evidence import Evidence
     from skillforge.store.registry import SkillVersion
 
@@ -30,8 +31,8 @@ def init(
 ) -> None:
     """Make a folder a skillforge repository.
 
-    It gets skills/, evals/, skillforge.toml and the JSON Schema that editors check skill.yaml with. Existing files stay
-    as they are; a second init only refreshes the schema.
+    It gets skills/, evals/, skillforge.toml and the JSON Schemas that editors check skills and suites with. Existing
+    files stay as they are; a second init only refreshes the schemas.
 
     Example:
 
@@ -48,9 +49,10 @@ def lint(
     ],
     json_out: JsonOut = False,
 ) -> None:
-    """Say everything that is wrong with a skill file, with lines.
+    """Say everything that is wrong with a skill or a suite.
 
-    Reads only: no network, no code, no registry. A suite (evals/NAME.yaml) is read with its cases.
+    Reads only: no network, no code, no registry. A suite (evals/NAME.yaml) is read with its cases, and its scorers
+    and checks must be such that an eval can run them.
 
     Examples:
 
@@ -101,6 +103,9 @@ def save(
 def list_skills(json_out: JsonOut = False) -> None:
     """List the stored skills with aliases and last verdict.
 
+    A verdict is stale where the skill, its suite, the teacher, the student or a judge is not what was measured;
+    skillforge show NAME says why, and compares suites of more than 8 MiB too.
+
     Examples:
 
     \b
@@ -108,7 +113,9 @@ def list_skills(json_out: JsonOut = False) -> None:
       skillforge list --json
     """
     with open_forge() as forge:
-        rows = [_row(forge, _standing(forge, version)) for version in forge.skills()]
+        versions = [_standing(forge, version) for version in forge.skills()]
+        measured = forge.standings(versions)
+        rows = [_row(forge, *pair) for pair in zip(versions, measured, strict=True)]
         unsaved = _names_on_disk(forge.root) - {row["name"] for row in rows}
     if unsaved:
         note(f"not stored yet: {', '.join(sorted(unsaved))} (run, eval and show store them, or skillforge save PATH)")
@@ -122,6 +129,7 @@ def list_skills(json_out: JsonOut = False) -> None:
     table = [["NAME", "VERSION", "ALIASES", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
         verdict = f"{WORDS[row['verdict']]} ({row['student']})" if row["verdict"] else "not measured"
+        verdict += f", stale: the {_and(row['changed'])} changed" if row["changed"] else ""
         aliases = ", ".join(f"{alias} @{to['version']}" for alias, to in row["aliases"].items()) or "none"
         line = [row["name"], f"@{row['version']}", aliases, str(row["examples"]), verdict, row["description"]]
         table.append([" ".join(str(cell).split()) for cell in line])
@@ -152,7 +160,9 @@ def show(
             _show_lost(version, forge.lost(version), json_out)
             return
         versions = forge.versions(version.name)
-        evidence = [_measured(item) for item in forge.evidence(version)]
+        measured = forge.evidence(version)
+        stale = forge.stale(version, measured)
+        evidence = [_measured(*pair) for pair in zip(measured, stale, strict=True)]
         aliases = _aliases(forge, version.name)
     if json_out:
         print_json(
@@ -201,15 +211,18 @@ def _render(
             f"evidence: {WORDS[item['verdict']]} for {item['student']}: {right} right"
             f" on {item['cases']} cases of {item['suite']}, {item['created_at']}"
         )
+        for why in item["stale"]:
+            typer.echo(f"  stale: {' '.join(why.split())}")
     if not evidence:
         typer.echo("evidence: none for this version; measure it with skillforge eval")
 
 
-def _measured(evidence: Evidence) -> dict[str, Any]:
+def _measured(evidence: Evidence, stale: Sequence[Change]) -> dict[str, Any]:
     body = {name: getattr(evidence, name) for name in ("student", "suite", "teacher", "verdict", "created_at")}
     arms = evidence.report["arms"]
     arm = next(item for item in arms if item["kind"] == "skill" and item["student"] == evidence.student)
-    return {**body, "cases": evidence.report["cases"], "quality": arm["quality"]}
+    why = [change.why for change in stale]
+    return {**body, "cases": evidence.report["cases"], "quality": arm["quality"], "stale": why}
 
 
 def _show_lost(version: SkillVersion, lost: Sequence[LostCase], json_out: bool) -> None:
@@ -233,6 +246,10 @@ def _line(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 def _many(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
@@ -248,8 +265,9 @@ def _standing(forge: Forge, newest: SkillVersion) -> SkillVersion:
     return next((item for item in forge.versions(newest.name) if item.digest == digest), newest)
 
 
-def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
-    newest = next(iter(forge.evidence(version)), None)
+def _row(forge: Forge, version: SkillVersion, measured: Standing | None) -> dict[str, Any]:
+    newest = None if measured is None else measured.evidence
+    stale = () if measured is None else measured.stale
     return {
         "name": version.name,
         "version": version.version,
@@ -259,6 +277,8 @@ def _row(forge: Forge, version: SkillVersion) -> dict[str, Any]:
         "examples": len(version.skill.examples.items),
         "verdict": newest.verdict if newest else None,
         "student": newest.student if newest else None,
+        "stale": [change.why for change in stale],
+        "changed": list(dict.fromkeys(change.what for change in stale)),
         "description": version.skill.description,
     }
 
@@ -287,13 +307,14 @@ def _by_name(path: Path) -> Path:
 
 
 def _read(file: Path) -> Sequence[Problem]:
-    """The warnings of a skill or suite file. Raises ``SkillFileError`` with its errors, ``NotFound``."""
+    """What is wrong with a skill or suite file beyond its form. Raises ``SkillFileError`` with that, ``NotFound``."""
     from skillforge.skillfile import read_skill
-    from skillforge.suitefile import is_suite, read_suite
+    from skillforge.suitefile import is_suite
 
     if is_suite(file):
-        read_suite(file)
-        return ()
+        from skillforge.forge.suites.linting import suite_problems
+
+        return suite_problems(file)
     return read_skill(file).warnings
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from skillforge.contract import Validator
 from skillforge.nearest import NearestExamples
 from skillforge.skill import Skill
 from skillforge.template import Template
 
+_KEPT = 64
+
 
 class CompiledSkill:
     """Read-only companions of one skill value. ``outputs`` is ``None`` for text skills."""
 
-    __slots__ = ("digest", "index", "inputs", "outputs", "template")
+    __slots__ = ("digest", "index", "inputs", "output_schema", "outputs", "template")
 
     def __init__(self, skill: Skill) -> None:
-        schema = skill.output_schema()
+        schema = self.output_schema = skill.output_schema()
         self.digest = skill.digest()
         self.inputs = Validator(skill.input_schema())
         self.outputs = Validator(schema) if schema is not None else None
@@ -28,26 +28,17 @@ class CompiledSkill:
         )
 
 
-class _ByIdentity:
-    """Hashes a skill by the object it is: a frozen value stays what it was, and no digest is taken on the hot path."""
-
-    __slots__ = ("skill",)
-
-    def __init__(self, skill: Skill) -> None:
-        self.skill = skill
-
-    def __hash__(self) -> int:
-        return id(self.skill)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.skill is self.skill
-
-
-@lru_cache(maxsize=64)
-def _compile(key: _ByIdentity) -> CompiledSkill:
-    return CompiledSkill(key.skill)
+# By the object a skill is: a frozen value stays what it was, and no digest is taken on the hot path. The skill is kept
+# beside its companions, so that no other can get its id.
+_compiled: dict[int, tuple[Skill, CompiledSkill]] = {}
 
 
 def compiled(skill: Skill) -> CompiledSkill:
-    """The companions of ``skill``, built on first use and kept for the last 64 skills."""
-    return _compile(_ByIdentity(skill))
+    """The companions of ``skill``, built on first use and kept for the last 64 skills that were built."""
+    found = _compiled.get(id(skill))
+    if found is None:
+        found = skill, CompiledSkill(skill)
+        for oldest in list(_compiled)[: 1 - _KEPT]:
+            _compiled.pop(oldest, None)
+        _compiled[id(skill)] = found
+    return found[1]

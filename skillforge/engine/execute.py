@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from skillforge.canonical import digest
 from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.compiled import compiled
-from skillforge.engine.frame import complete_input, repair_request, student_request
+from skillforge.engine.frame import complete_input, epoch_role, repair_request, student_request
 from skillforge.engine.parse import parse_output
 from skillforge.errors import ContextOverflow, Halt, InputRefused, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
@@ -30,7 +30,8 @@ _SHOWN = 200  # characters of a refusal
 class Executor(Protocol):
     """Turns (skill, input) into a ``Run``. Nothing above cares whether a model, a classifier or a cascade does it.
 
-    ``identity`` names everything besides skill and input that can change the answer.
+    ``identity`` names everything besides skill and input that can change the answer. ``epoch`` tells repeated answers
+    to one input apart: an answer of one is never given for another.
     """
 
     @property
@@ -42,7 +43,7 @@ class Executor(Protocol):
     @property
     def identity(self) -> str: ...
 
-    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run: ...
+    async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +78,21 @@ class PromptExecutor:
         bound = [[name, _code(function)] for name, function in sorted(self.custom_checks.items())]
         return f"{self.provider.fingerprint()} {digest(bound)}" if bound else self.provider.fingerprint()
 
-    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
+    async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         """Raises ``InvalidInput`` when the input does not fit the contract and ``UsageError`` for a custom check that
         nobody bound; everything later is in the ``Run``.
         """
-        tried = await self.tried(skill, given)
+        tried = await self.tried(skill, given, epoch)
         if isinstance(tried.error, Halt):
             raise tried.error
         return tried.run
 
-    async def tried(self, skill: Skill, given: Mapping[str, Any]) -> Tried:
+    async def tried(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Tried:
         """The same with the provider's error beside the run, a ``Halt`` too: whoever has another model goes on."""
         values = complete_input(skill, given)
         require_bound(skill.checks, self.custom_checks)
-        request = student_request(skill, values, given, role=self.role, exclude_same=self.exclude_same)
+        role = epoch_role(self.role, epoch)
+        request = student_request(skill, values, given, role=role, exclude_same=self.exclude_same)
         work = _Execution(skill, values, self)
         if estimate_tokens(request) > skill.limits.input_tokens:
             return Tried(work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens"))
@@ -102,9 +104,13 @@ class PromptExecutor:
         recording tells what was paid and not at which price.
         """
         usage, paid = completion.usage, completion.cost.usd
-        priced = self.provider.price(usage).usd
-        if paid is None or priced is None or not math.isclose(priced, paid, rel_tol=1e-6):
+        if paid is None:
             return None
+        priced = self.provider.price(usage).usd
+        if priced is None or not math.isclose(priced, paid, rel_tol=1e-6):
+            return None
+        if not usage.cached_tokens and not usage.written_tokens:
+            return priced
         return self.provider.price(usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})).usd
 
 
@@ -211,8 +217,8 @@ class _Execution:
             output=self.output,
             checks=self.checks,
             attempts=attempts,
-            usage=reduce(add, (attempt.usage for attempt in attempts)) if attempts else Usage(),
-            cost=reduce(add, (attempt.cost for attempt in attempts)) if attempts else Cost(usd=0.0),
+            usage=reduce(add, [attempt.usage for attempt in attempts]) if attempts else Usage(),
+            cost=reduce(add, [attempt.cost for attempt in attempts]) if attempts else Cost(usd=0.0),
             latency_s=sum(known) if known and len(known) == len(latencies) else None,
         )
 

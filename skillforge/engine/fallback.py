@@ -88,12 +88,12 @@ class FallbackExecutor:
     def identity(self) -> str:
         return f"{self.open_model(self.primary).identity} else {self.open_model(self.fallback).identity}"
 
-    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
+    async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         """Raises ``InvalidInput`` and ``UsageError`` as a single model does, and ``BudgetReached``."""
         if self.rest.skips():
-            return await self._fall_back(skill, given, None, self.rest.reason)
+            return await self._fall_back(skill, given, epoch, None, self.rest.reason)
         try:
-            tried = await self.open_model(self.primary).tried(skill, given)
+            tried = await self.open_model(self.primary).tried(skill, given, epoch)
         except BaseException:
             self.rest.undecided()
             raise
@@ -111,14 +111,14 @@ class FallbackExecutor:
             self.rest.failed(why, _rest_s(tried.error))
         else:
             self.rest.undecided()
-        return await self._fall_back(skill, given, tried.run, why)
+        return await self._fall_back(skill, given, epoch, tried.run, why)
 
-    async def _fall_back(self, skill: Skill, given: Mapping[str, Any], first: Run | None, why: str) -> Run:
+    async def _fall_back(self, skill: Skill, given: Mapping[str, Any], epoch: int, first: Run | None, why: str) -> Run:
         try:
             executor = self.open_model(self.fallback)
         except SkillforgeError as exc:  # no key, no such file: found out too late to hide why it was needed
             raise ProviderError(f"{why}; {self.fallback} could not answer either: {exc}", hint=exc.hint) from exc
-        tried = await executor.tried(skill, given)
+        tried = await executor.tried(skill, given, epoch)
         if isinstance(tried.error, BudgetReached):
             raise tried.error
         run = tried.run if first is None else _after(first, tried.run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from skillforge.canonical import compact
@@ -31,14 +32,27 @@ def bare_skill(skill: Skill) -> Skill:
     parts = [skill.task_sentence]
     if contract is not None:
         parts.append("The answer's contract, as JSON Schema: " + compact(contract))
+    return raw_skill(skill).model_copy(update={"instructions": "\n".join(parts)})
+
+
+def raw_skill(skill: Skill) -> Skill:
+    """The skill as the teacher was told it when it solved the task: task sentence and input, in words no contract.
+
+    Frame, decoding and limits are those of every other form. Of a text skill it is the same as ``bare_skill``.
+    """
     return skill.model_copy(
         update={
-            "instructions": "\n".join(parts),
+            "instructions": skill.task_sentence,
             "prompt": "\n".join(f"{name}: {{{{ {name} }}}}" for name in skill.input),
             "examples": Examples(),
             "checks": (),
         }
     )
+
+
+def examples_skill(skill: Skill) -> Skill:
+    """``bare_skill`` with the skill's examples, chosen as the skill chooses them: none of its instructions."""
+    return bare_skill(skill).model_copy(update={"examples": skill.examples})
 
 
 def complete_input(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,31 +79,7 @@ def complete_input(skill: Skill, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_request(skill: Skill, values: Mapping[str, Any], *, role: str, exclude_same: bool = False) -> Request:
     """The request that runs ``skill`` on a completed input: system, example turns, user."""
-    messages = [system_message(skill)]
-    same_for_all = skill.examples.select != "nearest" and not exclude_same
-    for example in chosen_examples(skill, values, exclude_same=exclude_same):
-        messages.extend(example_turns(skill, example))
-    fixed = len(messages) if same_for_all else 1
-    messages.append(Message.of("user", compiled(skill).template.render(values).strip()))
-    return Request(
-        messages=tuple(messages),
-        key=RequestKey(role=role, task=skill.task_sentence, input=dict(values)),
-        output_schema=skill.output_schema(),
-        max_output_tokens=skill.limits.output_tokens,
-        fixed=fixed,
-    )
-
-
-def system_message(skill: Skill) -> Message:
-    """The instructions and the frame; the same for every input."""
-    frame = TEXT_FRAME if skill.output == "text" else JSON_FRAME
-    return Message.of("system", f"{skill.instructions.strip()}\n{frame}")
-
-
-def example_turns(skill: Skill, example: Example) -> tuple[Message, Message]:
-    """One example as the user asks and the assistant answers."""
-    asked = compiled(skill).template.render(complete_input(skill, example.input)).strip()
-    return Message.of("user", asked), Message.of("assistant", output_text(skill, example.output))
+    return student_request(skill, values, values, role=role, exclude_same=exclude_same)
 
 
 def student_request(
@@ -98,8 +88,40 @@ def student_request(
     """``build_request`` known by the input as ``given``: the teacher's answers are recorded before there is a contract
     that could fill in its defaults.
     """
-    request = build_request(skill, values, role=role, exclude_same=exclude_same)
-    return request.model_copy(update={"key": request.key.model_copy(update={"input": dict(given)})})
+    messages = [system_message(skill)]
+    same_for_all = skill.examples.select != "nearest" and not exclude_same
+    for example in chosen_examples(skill, values, exclude_same=exclude_same):
+        messages.extend(example_turns(skill, example))
+    fixed = len(messages) if same_for_all else 1
+    messages.append(Message.of("user", compiled(skill).template.render(values).strip()))
+    return Request(
+        messages=tuple(messages),
+        key=RequestKey(role=role, task=skill.task_sentence, input=dict(given)),
+        output_schema=compiled(skill).output_schema,
+        max_output_tokens=skill.limits.output_tokens,
+        fixed=fixed,
+    )
+
+
+def system_message(skill: Skill) -> Message:
+    """The instructions and the frame; the same for every input."""
+    return _system(skill.instructions, TEXT_FRAME if skill.output == "text" else JSON_FRAME)
+
+
+@lru_cache(maxsize=64)
+def _system(instructions: str, frame: str) -> Message:
+    return Message.of("system", f"{instructions.strip()}\n{frame}")
+
+
+def example_turns(skill: Skill, example: Example) -> tuple[Message, Message]:
+    """One example as the user asks and the assistant answers."""
+    asked = compiled(skill).template.render(complete_input(skill, example.input)).strip()
+    return Message.of("user", asked), Message.of("assistant", output_text(skill, example.output))
+
+
+def epoch_role(role: str, epoch: int) -> str:
+    """The role of a repeated question, the first epoch being 0: recordings and kept answers tell them apart by it."""
+    return role if epoch == 0 else f"{role}#{epoch + 1}"
 
 
 def repair_request(request: Request, answer: str, problems: tuple[str, ...]) -> Request:

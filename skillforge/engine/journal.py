@@ -21,8 +21,11 @@ class TraceJournal(Protocol):
 
 
 class SampleJournal(Protocol):
-    """Keeps eval samples by key. ``known`` returns finished ones only; errors are asked for again."""
+    """Keeps eval samples by key. ``known`` returns finished ones only; errors are asked for again. ``add`` keeps a
+    sample for good before it returns it as it will be found again, which is what is scored: a resumed eval must score
+    the same.
+    """
 
     def known(self, keys: Iterable[str]) -> dict[str, Sample]: ...
 
-    def add(self, sample: Sample) -> None: ...
+    async def add(self, sample: Sample) -> Sample: ...

@@ -34,7 +34,7 @@ class NoModelExecutor:
     concurrency: int = 1
     identity: str = "majority-of-nearest"
 
-    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
+    async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         values = complete_input(skill, given)
         nearest = compiled(skill).index.nearest(values, skill.examples.k)
         labels = label_fields(skill) if nearest else ()

@@ -2,14 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from skillforge.errors import Halt
 
 Item = TypeVar("Item")
+
+
+class Places:
+    """At most ``count`` at a time, in the order of arrival; who finds a free place does not wait a turn of the loop."""
+
+    def __init__(self, count: int) -> None:
+        self._free = max(1, count)
+        self._waiting: deque[anyio.Event] = deque()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        called = anyio.Event()
+        self._waiting.append(called)
+        try:
+            await called.wait()
+        except BaseException:  # cancelled: a place that it was given meanwhile is the next one's
+            if called.is_set():
+                self._leave()
+            else:
+                self._waiting.remove(called)
+            raise
+
+    async def __aexit__(self, *error: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set()
+        else:
+            self._free += 1
+
+
+@dataclass
+class _Batch(Generic[Item]):
+    items: list[Item]
+    written: anyio.Event = field(default_factory=anyio.Event)
+    errors: dict[int, Exception] = field(default_factory=dict)  # by the item's number
+
+
+class Together(Generic[Item]):
+    """One call of ``write`` for what tasks hand over in the same turn of the event loop: a group commit.
+
+    Nobody goes on before its item is written. Where ``write`` raises for several items it is called for each alone, so
+    that a task gets the error of its own item and no other's. The item of a task that is cancelled while it waits is
+    written all the same.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
+        self._write = write
+        self._open: _Batch[Item] | None = None
+
+    async def __call__(self, item: Item) -> None:
+        batch, number = self._open, 0
+        if batch is not None:
+            number = len(batch.items)
+            batch.items.append(item)
+            await batch.written.wait()
+        else:  # the first one writes for all
+            batch = self._open = _Batch([item])
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            self._open = None
+            self._write_all(batch)
+            batch.written.set()
+        if number in batch.errors:
+            raise batch.errors[number]
+
+    def _write_all(self, batch: _Batch[Item]) -> None:
+        try:
+            self._write(batch.items)
+        except Exception as exc:
+            batch.errors[0] = exc
+        if batch.errors and len(batch.items) > 1:
+            batch.errors.clear()
+            for number, item in enumerate(batch.items):
+                try:
+                    self._write([item])
+                except Exception as exc:
+                    batch.errors[number] = exc
 
 
 class Stop:

@@ -64,7 +64,7 @@ class RecordedExecutor:
         """Whether there is a recorded answer to the case."""
         return canonical_json(case.input) in self.answers
 
-    async def execute(self, skill: Skill, given: Mapping[str, Any]) -> Run:
+    async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         """Raises ``InvalidInput`` for an input that does not fit the contract, ``UsageError`` for one not answered."""
         values = complete_input(skill, given)
         answer = self.answers.get(canonical_json(dict(given)))

@@ -1,79 +1,186 @@
-"""Run every arm on every case, once: committed as it arrives, resumed for free."""
+"""Run every arm on every case, once an epoch: committed as it arrives, resumed for free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
 
 import anyio
 
 from skillforge.case import Case
 from skillforge.engine.journal import SampleJournal
-from skillforge.engine.pool import Stop, for_each
+from skillforge.engine.pool import Places, Stop, for_each
+from skillforge.errors import LimitReached, ProviderStopped
+from skillforge.evals.answer import Answer, Table
 from skillforge.evals.arms import Arm
 from skillforge.sample import Sample
 
-OnSample = Callable[[Arm, Sample, bool], None]
-Table = dict[str, dict[str, Sample]]  # arm name -> case id -> sample
+_AT_ONCE = 500  # keys looked up together: a stored sample with its texts is a hundred times its answer
+_FLOORS = ("today", "no-model")  # arms that ask nobody: where only these are left, nothing is measured any more
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where an eval stops by itself: after so many errors, after so many seconds. ``None``: never."""
+
+    max_errors: int | None = None
+    time_s: float | None = None
+
+
+OnSample = Callable[[Arm, str, Answer, bool], None]
 
 
 async def evaluate(
     arms: Sequence[Arm],
     cases: Sequence[Case],
     journal: SampleJournal,
-    on_sample: OnSample = lambda arm, sample, reused: None,
+    on_sample: OnSample = lambda arm, case_id, answer, reused: None,
+    repeat: int = 1,
+    limits: Limits = Limits(),
 ) -> Table:
-    """Samples of every arm on every case it covers. What the journal knows is reused; the rest is asked for and is
-    reported at once.
+    """Answers of every arm to every case it covers, ``repeat`` of each (recorded answers as they are: ``Arm.epochs``).
+    What the journal knows is reused; the rest is asked for and is reported at once.
 
-    Students that share a model take turns, so that the arms of an interrupted eval have come equally far.
+    Students that share a model take turns, so that the arms of an interrupted eval have come equally far. The first arm
+    is the teacher. Raises ``LimitReached`` and every other ``Halt``; an arm whose model or program alone says the same
+    error again and again is stopped, and what it was not asked is an error of its report.
     """
-    table: Table = {arm.name: {} for arm in arms}
-    limiters: dict[str, anyio.CapacityLimiter] = {}
-    stop = Stop()
-
-    async def one_arm(arm: Arm) -> None:
-        executor = arm.executor
-        limiter = limiters.setdefault(executor.student, anyio.CapacityLimiter(max(1, executor.concurrency)))
-        covered = [case for case in cases if arm.covers(case)]
-        await _run_arm(arm, covered, journal, on_sample, table[arm.name], limiter, stop)
-
-    await for_each(arms, one_arm, concurrency=len(arms), stop=stop)
-    # in the order of the cases, not of their arrival: a resumed eval must add up the same figures in the same order
-    return {name: {case.id: found[case.id] for case in cases if case.id in found} for name, found in table.items()}
+    return await Evaluation(arms, journal, on_sample, repeat, limits).ask(arms, cases)
 
 
-async def _run_arm(
-    arm: Arm,
-    cases: Sequence[Case],
-    journal: SampleJournal,
-    on_sample: OnSample,
-    found: dict[str, Sample],
-    limiter: anyio.CapacityLimiter,
-    stop: Stop,
-) -> None:
-    keys = {case.id: arm.sample_key(case) for case in cases}
-    known = journal.known(keys.values())
-    asked: dict[str, Case] = {}  # equal inputs are one question: asked once, answered for all
-    for case in cases:
-        asked.setdefault(keys[case.id], case)
+class Evaluation:
+    """An eval under way: what holds for all its cases, whether they are asked at once or in blocks."""
 
-    async def one(case: Case) -> None:
-        key = keys[case.id]
-        if key in known:
-            sample = known[key].model_copy(update={"arm": arm.name, "case_id": case.id})
-        else:
-            async with limiter:
-                run = await arm.executor.execute(arm.skill, case.input)
-            sample = Sample(
-                key=key, arm=arm.name, case_id=case.id, status="error" if run.status == "error" else "ok", run=run
+    def __init__(
+        self, arms: Sequence[Arm], journal: SampleJournal, on_sample: OnSample, repeat: int, limits: Limits
+    ) -> None:
+        self._teacher = arms[0].student if arms else ""
+        self._measured = {arm.name for arm in arms if arm.student != self._teacher and arm.kind not in _FLOORS}
+        self.stopped: dict[str, ProviderStopped] = {}  # by arm: these are not asked any more
+        self._journal = journal
+        self._on_sample = on_sample
+        self._repeat = repeat
+        self._limits = limits
+        self._asked = self._errors = 0
+        self._started: float | None = None
+        self._stop = Stop()
+        self._places: dict[str, Places] = {}
+
+    async def ask(self, arms: Sequence[Arm], cases: Sequence[Case]) -> Table:
+        """The answers of these arms to these cases."""
+        if self._started is None:
+            self._started = anyio.current_time()
+        table: Table = {arm.name: {} for arm in arms}
+
+        async def one_arm(arm: Arm) -> None:
+            places = self._places.setdefault(arm.executor.student, Places(arm.executor.concurrency))
+            covered = [case for case in cases if arm.covers(case)]
+            found: dict[str, tuple[Answer, ...]] = {}
+            for epoch in arm.epochs(self._repeat):
+                for case_id, answer in (await self._run_arm(arm, covered, epoch, places)).items():
+                    found[case_id] = (*found.get(case_id, ()), answer)
+            # in the order of the cases, not of their arrival: a resumed eval must add up the same figures in the same
+            # order
+            table[arm.name] = {case.id: found[case.id] for case in covered}
+
+        await for_each(arms, one_arm, concurrency=len(arms), stop=self._stop)
+        return table
+
+    async def _run_arm(self, arm: Arm, cases: Sequence[Case], epoch: int, places: Places) -> dict[str, Answer]:
+        keys = [arm.sample_key(case, epoch) for case in cases]
+        answers = known_answers(self._journal, keys)  # by key
+        reused = set(answers)
+
+        async def one(asked: tuple[Case, str]) -> None:
+            case, key = asked
+            async with places:  # until it is kept: no call begins while an answer before it could still be lost
+                sample = await self._sample(arm, case, key, epoch)
+                answer = sample if isinstance(sample, Answer) else Answer.of(await self._journal.add(sample))
+            answers[key] = answer
+            self._on_sample(arm, case.id, answer, False)
+            if isinstance(sample, Sample):
+                self._count(answer)
+
+        first: dict[str, Case] = {}  # equal inputs are one question: asked once, answered for all
+        for case, key in zip(cases, keys, strict=True):
+            first.setdefault(key, case)
+            if key in reused:
+                self._on_sample(arm, case.id, answers[key], True)
+        open_ = ((case, key) for key, case in first.items() if key not in reused)
+        await for_each(open_, one, concurrency=arm.executor.concurrency, stop=self._stop)
+        for case, key in zip(cases, keys, strict=True):
+            if key not in reused and first[key] is not case:
+                self._on_sample(arm, case.id, answers[key], True)
+        return {case.id: answers[key] for case, key in zip(cases, keys, strict=True)}
+
+    async def _sample(self, arm: Arm, case: Case, key: str, epoch: int) -> Sample | Answer:
+        """A new sample; an answer that says why there is none where the arm was stopped."""
+        if self._stop.reason is not None:  # while this one waited for its turn
+            raise self._stop.reason
+        if arm.name not in self.stopped:
+            self._look_at_the_clock()
+            try:
+                run = await arm.executor.execute(arm.skill, case.input, epoch)
+            except ProviderStopped as exc:
+                self._give_up(arm, exc)
+            else:
+                status: Literal["ok", "error"] = "error" if run.status == "error" else "ok"
+                return Sample(key=key, arm=arm.name, case_id=case.id, status=status, run=run)
+        return Answer.not_asked(key, str(self.stopped[arm.name]))
+
+    def _give_up(self, arm: Arm, error: ProviderStopped) -> None:
+        """Stop one arm. Raises the error where nothing is left to be compared: the teacher, or all others."""
+        self.stopped.setdefault(arm.name, error)
+        if arm.student == self._teacher or self._measured <= self.stopped.keys():
+            raise error
+
+    def _look_at_the_clock(self) -> None:
+        limit, started = self._limits.time_s, self._started
+        if limit is not None and started is not None and anyio.current_time() - started >= limit:
+            raise LimitReached(
+                f"the time limit of {limit:g} s is reached, with {self._asked} new samples",
+                hint="every sample is kept: the same command goes on",
             )
-            journal.add(sample)
-        found[case.id] = sample
-        on_sample(arm, sample, key in known)
 
-    await for_each(asked.values(), one, concurrency=arm.executor.concurrency, stop=stop)
-    for case in cases:
-        first = asked[keys[case.id]]
-        if first is not case:
-            found[case.id] = found[first.id].model_copy(update={"case_id": case.id})
-            on_sample(arm, found[case.id], True)
+    def _count(self, answer: Answer) -> None:
+        self._asked += 1
+        self._errors += answer.status == "error"
+        most = self._limits.max_errors
+        if answer.status == "error" and most is not None and self._errors >= most:
+            raise LimitReached(
+                f"{self._errors} errors in {self._asked} new samples, the last: {answer.reason}",
+                hint="every sample is kept: mend it and the same command goes on, or allow more (--max-errors)",
+            )
+
+
+def known_answers(journal: SampleJournal, keys: Iterable[str]) -> dict[str, Answer]:
+    """The answers that are known among ``keys``, by key."""
+    stream = iter(dict.fromkeys(keys))
+    found: dict[str, Answer] = {}
+    while part := list(islice(stream, _AT_ONCE)):
+        found.update((key, Answer.of(sample)) for key, sample in journal.known(part).items())
+    return found
+
+
+def recall(
+    arms: Sequence[Arm], cases: Sequence[Case], journal: SampleJournal, on_sample: OnSample, repeat: int = 1
+) -> Table:
+    """The answers that are known already; nothing is asked. A case without all its answers is left out."""
+    table: Table = {arm.name: {} for arm in arms}
+    for arm in arms:
+        covered = [case for case in cases if arm.covers(case)]
+        given: dict[str, list[Answer]] = {case.id: [] for case in covered}
+        for epoch in arm.epochs(repeat):
+            keys = [arm.sample_key(case, epoch) for case in covered]
+            known = known_answers(journal, keys)
+            for case, key in zip(covered, keys, strict=True):
+                if key in known:
+                    given[case.id].append(known[key])
+        for case_id, answers in given.items():
+            if len(answers) == len(arm.epochs(repeat)):
+                table[arm.name][case_id] = tuple(answers)
+                for answer in answers:
+                    on_sample(arm, case_id, answer, True)
+    return table

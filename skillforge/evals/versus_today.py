@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from skillforge.evals.answer import Answers
 from skillforge.messages import Value
-from skillforge.sample import Sample
 
 
 class VersusToday(Value):
@@ -25,14 +25,14 @@ class VersusToday(Value):
     saved_usd_per_1000: float | None = None
 
 
-def list_prices(samples: Mapping[str, Sample]) -> dict[str, float | None]:
+def list_prices(answers: Answers) -> dict[str, float | None]:
     """US dollars of every answered case at the list price without a cache; ``None`` is unknown."""
-    return {case_id: sample.run.list_usd for case_id, sample in samples.items() if sample.status == "ok"}
+    return {case_id: given[0].list_usd for case_id, given in answers.items() if given[0].status == "ok"}
 
 
-def real_prices(samples: Mapping[str, Sample]) -> dict[str, float | None]:
-    """US dollars of every answered case as paid; ``None`` is unknown."""
-    return {case_id: sample.run.cost.usd for case_id, sample in samples.items() if sample.status == "ok"}
+def real_prices(answers: Answers) -> dict[str, float | None]:
+    """US dollars of every answered case as paid, by its first answer; ``None`` is unknown."""
+    return {case_id: given[0].usd for case_id, given in answers.items() if given[0].status == "ok"}
 
 
 def versus_today(

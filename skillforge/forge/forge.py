@@ -5,30 +5,32 @@ from __future__ import annotations
 import atexit
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from skillforge.call import Call
 from skillforge.capture.context import Labels
 from skillforge.checks import CustomCheck
 from skillforge.config import StoreIO
-from skillforge.evals.evaluate import OnSample
 from skillforge.evals.report import EvalReport
 from skillforge.forge.calls.capturing import Capture
 from skillforge.forge.deployments import Deployments
 from skillforge.forge.doctor import Diagnosis, diagnose
-from skillforge.forge.evals import RECORDED, EvalPlan, OnStart, evaluate_skill
+from skillforge.forge.evals import Evals
+from skillforge.forge.judges import Judges
 from skillforge.forge.lost import LostCase, lost_cases
 from skillforge.forge.making.create import Created, create_skill
-from skillforge.forge.making.estimate import Estimate, estimate_create, estimate_eval
+from skillforge.forge.making.estimate import Estimate, estimate_create
 from skillforge.forge.making.planning import Cases, Source, create_plan
+from skillforge.forge.measuring.plan import EvalWishes
 from skillforge.forge.portal import Portal
 from skillforge.forge.repository import Repository
-from skillforge.forge.runs import Target, chosen_student, run_skill, target, with_labels
+from skillforge.forge.runs import Target, run_skill, target, with_labels
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import resolve, save_file
+from skillforge.forge.stale import Change, Standing, stale_since, standings
 from skillforge.forge.traffic import Traffic
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.base import Provider
@@ -81,7 +83,7 @@ class Forge:
 
     Every method has an async twin with the prefix ``a``; sync calls work inside a running event loop too. Use it as a
     context manager, or call ``close``. ``traffic`` is what programs ask models for already, ``deployments`` are the
-    aliases, ``repository`` is what concerns all of its files.
+    aliases, ``evals`` measures, ``judges`` are models that grade, ``repository`` is what concerns all of its files.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
     ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing but
@@ -115,6 +117,8 @@ class Forge:
         self._capture = Capture(self._work, say or _LOG.warning)
         self.traffic = Traffic(self._portal, self._work, self._capture.settle)
         self.deployments = Deployments(self._portal, self._work)
+        self.evals = Evals(self._portal, self._work)
+        self.judges = Judges(self._portal, self._work)
         self.repository = Repository(self._portal, self._work, self._capture.settle)
 
     # skills
@@ -168,6 +172,14 @@ class Forge:
 
     def _evidence(self, version: SkillVersion) -> list[Evidence]:
         return [item for item in self._work.evidence.for_skill(version.name) if item.digest == version.digest]
+
+    def standings(self, versions: Sequence[SkillVersion]) -> list[Standing | None]:
+        """The newest result of each version's skill, with what changed since it was measured."""
+        return self._call(lambda: _now(lambda: standings(self._work, versions)))
+
+    def stale(self, version: SkillVersion, evidence: Sequence[Evidence]) -> list[tuple[Change, ...]]:
+        """Of each result what is not what was measured any more, of what ``version`` would be measured with now."""
+        return self._call(lambda: _now(lambda: stale_since(self._work, version, evidence)))
 
     def lost(self, version: SkillVersion) -> list[LostCase]:
         """The cases students lost against the teacher in the newest eval of this version. Raises ``NotFound``."""
@@ -291,91 +303,23 @@ class Forge:
 
     # measuring
 
-    def eval(
-        self,
-        ref: str,
-        *,
-        students: Iterable[str] = (),
-        teacher: str | None = None,
-        suite: str | Path | None = None,
-        split: str | None = None,
-        limit: int | None = None,
-        terms: Terms = NO_TERMS,
-        on_start: OnStart = lambda arms, cases: None,
-        on_sample: OnSample = lambda arm, sample, reused: None,
-    ) -> EvalReport:
-        """Compare students with and without the skill to the teacher on the skill's suite.
+    def eval(self, ref: str, **wishes: Unpack[EvalWishes]) -> EvalReport:
+        """Compare students with and without the skill to the teacher on the skill's suite (``EvalWishes``).
 
         Every sample is stored as it arrives: the same call after an interruption asks only for what is missing.
-        ``teacher="recorded"`` replays the suite's own recording. ``terms`` may hold a budget and a recording.
+        ``teacher="recorded"`` replays the suite's own recording. ``evals.measure`` gives the single cases too.
         """
-        plan = self._eval_plan(students, teacher, suite, split, limit, terms)
-        return self._call(lambda: self._eval(ref, plan, on_start, on_sample), paid=True)
+        return self.evals.measure(ref, **wishes).report
 
-    async def aeval(
-        self,
-        ref: str,
-        *,
-        students: Iterable[str] = (),
-        teacher: str | None = None,
-        suite: str | Path | None = None,
-        split: str | None = None,
-        limit: int | None = None,
-        terms: Terms = NO_TERMS,
-        on_start: OnStart = lambda arms, cases: None,
-        on_sample: OnSample = lambda arm, sample, reused: None,
-    ) -> EvalReport:
-        plan = self._eval_plan(students, teacher, suite, split, limit, terms)
-        return await self._acall(lambda: self._eval(ref, plan, on_start, on_sample))
+    async def aeval(self, ref: str, **wishes: Unpack[EvalWishes]) -> EvalReport:
+        return (await self.evals.ameasure(ref, **wishes)).report
 
-    async def _eval(self, ref: str, plan: EvalPlan, on_start: OnStart, on_sample: OnSample) -> EvalReport:
-        return await evaluate_skill(self._work, resolve(self._work, ref), plan, on_start, on_sample)
-
-    def estimate_eval(
-        self,
-        ref: str,
-        *,
-        students: Iterable[str] = (),
-        teacher: str | None = None,
-        suite: str | Path | None = None,
-        split: str | None = None,
-        limit: int | None = None,
-    ) -> Estimate:
+    def estimate_eval(self, ref: str, **wishes: Unpack[EvalWishes]) -> Estimate:
         """What ``eval`` would ask and cost, without asking anything; samples that are known already cost nothing."""
-        plan = self._eval_plan(students, teacher, suite, split, limit, NO_TERMS)
-        return self._call(lambda: _now(lambda: estimate_eval(self._work, resolve(self._work, ref), plan)))
+        return self.evals.estimate(ref, **wishes)
 
-    async def aestimate_eval(
-        self,
-        ref: str,
-        *,
-        students: Iterable[str] = (),
-        teacher: str | None = None,
-        suite: str | Path | None = None,
-        split: str | None = None,
-        limit: int | None = None,
-    ) -> Estimate:
-        plan = self._eval_plan(students, teacher, suite, split, limit, NO_TERMS)
-        return await self._acall(lambda: _now(lambda: estimate_eval(self._work, resolve(self._work, ref), plan)))
-
-    def _eval_plan(
-        self,
-        students: Iterable[str],
-        teacher: str | None,
-        suite: str | Path | None,
-        split: str | None,
-        limit: int | None,
-        terms: Terms,
-    ) -> EvalPlan:
-        named = tuple(students) if not isinstance(students, str) else (students,)
-        return EvalPlan(
-            students=named or (chosen_student(self._work, None),),
-            teacher=teacher or self._work.settings.teacher or RECORDED,
-            suite=Path(suite) if suite is not None else None,
-            split=split,
-            limit=limit,
-            terms=terms,
-        )
+    async def aestimate_eval(self, ref: str, **wishes: Unpack[EvalWishes]) -> Estimate:
+        return await self.evals.aestimate(ref, **wishes)
 
     # models
 

@@ -7,7 +7,7 @@ from typing import Any
 from skillforge.case import Case
 from skillforge.config import store_io
 from skillforge.errors import NotFound, SkillFileError
-from skillforge.forge.evals import find_suite
+from skillforge.forge.measuring.plan import find_suite
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
 from skillforge.run import Run

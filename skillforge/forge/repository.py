@@ -12,6 +12,7 @@ from skillforge.forge.workspace import Workspace
 if TYPE_CHECKING:
     from skillforge.forge.changes.diff import SkillDiff
     from skillforge.forge.erase.purge import Purged
+    from skillforge.forge.exchange.promptfoo_suite import SuiteImported, Wishes
     from skillforge.forge.files.sync import Side, SyncReport
     from skillforge.forge.making.costs import CostReport
     from skillforge.store.spending import By
@@ -91,6 +92,12 @@ class Repository:
         from skillforge.forge.exchange.agent_skills import export_agent_skill
 
         return self._portal.run(lambda: export_agent_skill(self._work, ref, Path(folder), force=force))
+
+    def import_promptfoo(self, config: str | Path, wishes: Wishes | None = None) -> SuiteImported:
+        """Make a suite from a promptfoo config, running nothing. Raises ``SkillFileError`` with all that is refused."""
+        from skillforge.forge.exchange.promptfoo_suite import Wishes, import_promptfoo
+
+        return self._portal.run(lambda: import_promptfoo(self._work, Path(config), wishes or Wishes()))
 
     def import_agent_skill(self, folder: str | Path) -> Path:
         """Make a draft skill from an Agent Skill folder; returns its ``skill.yaml``. Raises ``SkillFileError``."""

@@ -110,14 +110,14 @@ class Session:
 
     def stored(self) -> None:
         """Forget the answers that this task asked for: what they were asked for is stored, and will not ask again."""
-        if keys := self._asked.pop(_task(), None):
+        if self._asked and (keys := self._asked.pop(_task(), None)):
             self._work.answers.forget(keys)
 
     def left_open(self) -> None:
         """Keep the answers that this task asked for: the run that was stored with them ended in an error, and the next
         try finds them again. That run counts their calls, so the next one will not.
         """
-        if keys := self._asked.pop(_task(), None):
+        if self._asked and (keys := self._asked.pop(_task(), None)):
             self._work.answers.count(keys)
 
     def finish(self) -> None:

@@ -23,6 +23,7 @@ from skillforge.redact import Redactor
 from skillforge.store.answers import AnswerLog
 from skillforge.store.database import open_database
 from skillforge.store.evidence import EvidenceLog
+from skillforge.store.judgements import JudgementLog
 from skillforge.store.registry import Registry
 from skillforge.store.runs import RunLog
 from skillforge.store.samples import SampleLog
@@ -118,6 +119,10 @@ class Workspace:
         return AnswerLog(self.database, self.redactor, store_io(self.settings))
 
     @cached_property
+    def judgements(self) -> JudgementLog:
+        return JudgementLog(self.database, self.redactor, store_io(self.settings))
+
+    @cached_property
     def network(self) -> Network:
         return Network(self.settings, os.environ, self.redactor, LimiterPool(self._on_wait))
 
@@ -151,5 +156,5 @@ class Workspace:
             await provider.aclose()
         if "database" in self.__dict__:
             self.database.close()
-            for name in ("database", "registry", "runs", "samples", "traces", "evidence", "answers"):
+            for name in ("database", "registry", "runs", "samples", "traces", "evidence", "answers", "judgements"):
                 self.__dict__.pop(name, None)

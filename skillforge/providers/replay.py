@@ -80,6 +80,10 @@ class Replay:
         """Whether the recording was changed since it was read."""
         return self._recording is not None and self._recording.stamp != _stamp(self._path)
 
+    def answers_role(self, role: str) -> bool:
+        """Whether it holds any answer to a question in that role (``solve#2``: the teacher asked a second time)."""
+        return any(key.role == role for key in self._read().lines)
+
     def fingerprint(self) -> str:
         return f"replay {self._read().sha256}"
 

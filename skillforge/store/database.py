@@ -8,9 +8,10 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from skillforge.errors import StoreError
@@ -72,27 +73,49 @@ def open_database(path: Path) -> Database:
             raise
 
 
-@contextmanager
-def immediate(db: Database) -> Iterator[sqlite3.Connection]:
+def immediate(db: Database) -> AbstractContextManager[sqlite3.Connection]:
     """One write transaction: ``BEGIN IMMEDIATE``, then ``COMMIT``, or ``ROLLBACK`` on any exception.
 
     Immediate, since a deferred transaction that turns into a writer fails at once under contention, whatever the busy
     timeout. Nesting raises ``StoreError``. Keep it short and never wait for anything else inside.
     """
-    conn: sqlite3.Connection = db.conn
-    if conn.in_transaction:
-        raise StoreError("a write to the registry is already under way", hint="finish it before starting another")
-    with store_errors(db):
-        conn.execute("BEGIN IMMEDIATE")
+    return _Transaction(db)
+
+
+class _Transaction:
+    """A class and not a generator: an eval enters it once a sample."""
+
+    __slots__ = ("_conn", "_db")
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._conn: sqlite3.Connection = db.conn
+
+    def __enter__(self) -> sqlite3.Connection:
+        if self._conn.in_transaction:
+            raise StoreError("a write to the registry is already under way", hint="finish it before starting another")
         try:
-            yield conn
-            conn.execute("COMMIT")
-        except BaseException:
-            # SQLite may have rolled back on its own (disk full); the first error is the one to report.
-            with suppress(sqlite3.Error):
-                if conn.in_transaction:
-                    conn.execute("ROLLBACK")
-            raise
+            self._conn.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            with store_errors(self._db):
+                raise
+        return self._conn
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._conn.execute("COMMIT")
+                return
+        except BaseException as exc:
+            error = exc
+        # SQLite may have rolled back on its own (disk full); the first error is the one to report.
+        with suppress(sqlite3.Error):
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+        with store_errors(self._db):
+            raise error
 
 
 def rows(db: Database, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -147,7 +170,7 @@ def _is_full(folder: Path) -> bool:
 
 def utc_now() -> str:
     """The time in UTC, ISO 8601 with milliseconds: ``2026-01-31T09:30:00.123Z``."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _create_private(path: Path) -> None:

@@ -30,12 +30,19 @@ _TEXTS = {
     "calls": ("id", ("body", "tags", "error", "conversation", "subject")),
     "traces": ("key", ("body", "task", "case_id")),
     "answers": ("key", ("body",)),
+    "judgements": ("key", ("replies", "error")),
     "evidence": ("id", ("report", "samples")),
     "call_groups": ("id", ("body",)),
     "versions": ("rowid", ("body", "source", "task", "provenance")),
     "tombstones": ("rowid", ("reason",)),
 }
-_OLD = {"runs": "created_at", "calls": "at", "traces": "created_at", "answers": "created_at"}
+_OLD = {
+    "runs": "created_at",
+    "calls": "at",
+    "traces": "created_at",
+    "answers": "created_at",
+    "judgements": "created_at",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Erasure:
         return [row["id"] for row in stored if canonical_json(json.loads(row["input"])).decode() in wanted]
 
     def older_than(self, moment: str) -> dict[str, list[Any]]:
-        """The rows from before a moment (UTC, ISO 8601), of what piles up: runs, calls, traces, answers."""
+        """The rows from before a moment (UTC, ISO 8601), of what piles up: runs, calls, traces, answers, judgements."""
         found = {}
         for table, column in _OLD.items():
             key = _TEXTS[table][0]

@@ -66,7 +66,7 @@ class Measured:
         report = {name: value for name, value in self.report.items() if name not in _CIRCUMSTANCES}
         arms = [self.report.get("teacher", {}), *self.report.get("arms", [])]
         own = [arm for number, arm in enumerate(arms) if number == 0 or arm["student"] == self.student]
-        report["own"] = [{**arm, "error_reasons": []} for arm in own]  # a request's id is in some
+        report["own"] = [_own(arm) for arm in own]
         teacher, *students = [arm.get("name") for arm in own]
         lost = {name: keys for name, keys in self.samples.items() if name in students}
         cases = {case_id for keys in lost.values() for case_id in keys}  # the teacher's rows hold other students' too
@@ -84,6 +84,13 @@ class Evidence(Measured):
 
     id: int
     created_at: str
+
+
+def _own(arm: dict[str, Any]) -> dict[str, Any]:
+    """An arm's figures without what other students, or the ids of requests, have put there."""
+    versus = arm.get("versus_teacher")
+    told = None if versus is None else {**versus, "adjusted": False}
+    return {**arm, "error_reasons": [], "versus_teacher": told}
 
 
 _COLUMNS = tuple(column.name for column in fields(Measured))

@@ -234,8 +234,45 @@ _THIRD = (
     "ALTER TABLE attempts ADD COLUMN list_usd REAL",
 )
 
+# What judges said (``position`` is the order in which two answers were shown), and how far a judge agreed with people.
+_FOURTH = (
+    """CREATE TABLE judgements (
+        key TEXT NOT NULL PRIMARY KEY,
+        judge TEXT NOT NULL,
+        question TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('rubric', 'pairwise')),
+        position TEXT NOT NULL CHECK (position IN ('', 'AB', 'BA')),
+        status TEXT NOT NULL CHECK (status IN ('ok', 'unreadable', 'error')),
+        grade TEXT NOT NULL,
+        replies TEXT NOT NULL,
+        error TEXT NOT NULL,
+        input_tokens INTEGER,
+        cached_tokens INTEGER,
+        written_tokens INTEGER,
+        output_tokens INTEGER,
+        reasoning_tokens INTEGER,
+        tokens_estimated INTEGER NOT NULL,
+        usd REAL,
+        cost_estimated INTEGER NOT NULL,
+        cost_basis TEXT NOT NULL,
+        list_usd REAL,
+        latency_s REAL,
+        calls INTEGER NOT NULL,
+        skill TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE alignments (
+        id INTEGER PRIMARY KEY,
+        question TEXT NOT NULL,
+        judge TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX alignments_of ON alignments (question, judge)",
+)
+
 # Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
-import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,13 +53,14 @@ class LoggedRun:
 class RunRows:
     """A run made ready for writing: redacted, in column order. Made outside the transaction, so locks stay short.
 
-    ``output_changed`` says that redaction changed the output.
+    ``output_changed`` says that redaction changed the output; ``created_at`` is UTC, ISO 8601.
     """
 
     id: str
     run: tuple[Any, ...]
     attempts: tuple[tuple[Any, ...], ...]
     output_changed: bool
+    created_at: str
 
 
 class RunLog:
@@ -81,40 +81,45 @@ class RunLog:
         """Store a run; returns its id, made here where ``run.id`` is empty. ``StoreError`` where the id is taken."""
         ready = self.prepare(run, source=source)
         with immediate(self._db) as conn:
-            self.write(conn, ready)
+            self.write(conn, [ready])
         return ready.id
 
-    def prepare(self, run: Run, *, source: Source, keep_output: bool = False) -> RunRows:
-        """Redact and encode. ``keep_output`` keeps the (redacted) output even under ``store_io`` ``none``."""
+    def prepare(self, run: Run, *, source: Source, keep_output: bool = False, version: int | None = None) -> RunRows:
+        """Redact and encode. ``keep_output`` keeps the (redacted) output even under ``store_io`` ``none``. ``version``
+        is the run's where it does not say itself.
+        """
         run_id = run.id or new_run_id()
         keep = self.store_io != "none"
+        created_at = utc_now()
         output = self._clean(run.output)
+        encoded = encode_json(output)
         row = (
             run_id,
             run.skill,
-            run.version,
+            version if run.version is None else run.version,
             run.digest,
             run.student,
             run.model,
             run.status,
             self._error(run.reason) if keep or run.status == "error" else "",
             encode_json(self._clean(run.input)) if keep else None,
-            encode_json(output) if (keep or keep_output) and run.output is not None else None,
-            encode_json([self._check(check) for check in run.checks]),
+            encoded if (keep or keep_output) and run.output is not None else None,
+            encode_json([self._check(check) for check in run.checks]) if run.checks else "[]",
             *_figures(run.usage, run.cost, run.latency_s),
-            encode_json(self._redactor.value(run.tags)),
+            encode_json(self._redactor.value(run.tags)) if run.tags else "{}",
             source,
-            utc_now(),
+            created_at,
             run.alias,
             self._why(run.fallback),
         )
-        attempts = tuple(_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts))
-        return RunRows(run_id, _utf8(row), attempts, output_changed=encode_json(output) != encode_json(run.output))
+        attempts = tuple([_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts)])
+        changed = output is not run.output and encoded != encode_json(run.output)
+        return RunRows(run_id, _utf8(row), attempts, output_changed=changed, created_at=created_at)
 
-    def write(self, conn: sqlite3.Connection, ready: RunRows) -> None:
+    def write(self, conn: sqlite3.Connection, ready: Sequence[RunRows]) -> None:
         """Insert prepared rows; call it inside ``immediate``."""
-        conn.execute(_INSERT_RUN, ready.run)
-        conn.executemany(_INSERT_ATTEMPT, ready.attempts)
+        conn.executemany(_INSERT_RUN, [each.run for each in ready])
+        conn.executemany(_INSERT_ATTEMPT, [attempt for each in ready for attempt in each.attempts])
 
     def get(self, run_id: str) -> LoggedRun:
         """One run by its id; ``NotFound``."""
@@ -163,7 +168,7 @@ class RunLog:
             n,
             attempt.kind,
             self._clean(attempt.text) if keep else None,
-            encode_json(self._clean(list(attempt.problems)) if keep else []),
+            encode_json(self._clean(list(attempt.problems))) if keep and attempt.problems else "[]",
             attempt.stop,
             attempt.model,
             *_figures(attempt.usage, attempt.cost, attempt.latency_s),
@@ -175,7 +180,7 @@ class RunLog:
     def _check(self, check: CheckResult) -> dict[str, Any]:
         # A reason quotes the output.
         reason = "" if self.store_io == "none" else self._clean(check.reason)
-        return {**check.model_dump(), "reason": reason}
+        return {**dict(check), "reason": reason}
 
     def _error(self, text: str) -> str:
         # Redacted before it is cut: a cut could leave a piece of a secret that no pattern knows any more.
@@ -195,13 +200,25 @@ def new_run_id() -> str:
     """A UUID of version 7 (RFC 9562, section 6.2, method 3: sub-millisecond clock in ``rand_a``): ids sort by time."""
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     fraction = rest * 4096 // 1_000_000
-    number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=number))
+    number = (
+        milliseconds << 80
+        | 0x7 << 76
+        | fraction << 64
+        | 0b10 << 62
+        | int.from_bytes(secrets.token_bytes(8), "big") >> 2
+    )
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # json.dumps would make one for every value
 
 
 def encode_json(value: Any) -> str:
     """JSON text for a column, in the given key order. Half surrogates, which UTF-8 cannot hold, are escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _JSON.encode(value)
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -211,6 +228,8 @@ def encode_json(value: Any) -> str:
 
 def _utf8(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """The row with half surrogates in its texts escaped: an answer or a reason may hold some, SQLite cannot."""
+    if "".join([cell for cell in row if isinstance(cell, str)]).isascii():
+        return row
     return tuple(cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell for cell in row)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from skillforge.sample import Sample
-from skillforge.store.database import immediate, utc_now
-from skillforge.store.runs import RunLog, rows_in
+from skillforge.store.database import immediate
+from skillforge.store.runs import RunLog, RunRows, rows_in
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -16,6 +17,22 @@ _UPSERT = """
     INSERT INTO samples (key, arm, case_id, status, kept, run_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET arm = excluded.arm, case_id = excluded.case_id, status = excluded.status,
         kept = excluded.kept, run_id = excluded.run_id, created_at = excluded.created_at"""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRows:
+    """A sample made ready for writing, in column order, with its run's rows."""
+
+    key: str
+    finished: bool
+    kept: str
+    sample: tuple[str, ...]
+    run: RunRows
+
+    @property
+    def best(self) -> bool:
+        """Whether no later sample of its key can replace it."""
+        return self.finished and self.kept == "full"
 
 
 class SampleLog:
@@ -65,21 +82,38 @@ class SampleLog:
             for row in found
         }
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: Sample, *, version: int | None = None) -> None:
         """Store a sample and its run in one transaction, durable against a killed process when this returns.
+
+        ``version`` is that of the skill the run is of, where the run does not say itself.
+        """
+        self.write([self.prepare(sample, version=version)])
+
+    def prepare(self, sample: Sample, *, version: int | None = None) -> SampleRows:
+        """Redact and encode, outside the transaction."""
+        run = self._runs.prepare(sample.run, source="eval", keep_output=True, version=version)
+        kept = "redacted" if run.output_changed else "full"
+        created_at = sample.created_at or run.created_at
+        row = (sample.key, sample.arm, sample.case_id, sample.status, kept, run.id, created_at)
+        return SampleRows(sample.key, sample.status == "ok", kept, row, run)
+
+    def write(self, samples: Sequence[SampleRows]) -> None:
+        """Store prepared samples with their runs in one transaction: all of them, or none where it raises.
 
         The first ``ok`` of a key stays: a later sample of that key is ignored, its run too. A later sample replaces an
         ``error``, and a later ``ok`` kept in full replaces one that redaction changed; the replaced sample's run stays
         in the run log (it may have cost something).
         """
-        ready = self._runs.prepare(sample.run, source="eval", keep_output=True)
-        kept = "redacted" if ready.output_changed else "full"
         with immediate(self._db) as conn:
-            stored = conn.execute("SELECT status, kept FROM samples WHERE key = ?", (sample.key,)).fetchone()
-            better = sample.status == "ok" and kept == "full"
-            if stored == ("ok", "full") or (stored == ("ok", "redacted") and not better):
-                return
-            self._runs.write(conn, ready)
-            created_at = sample.created_at or utc_now()
-            row = (sample.key, sample.arm, sample.case_id, sample.status, kept, ready.id, created_at)
-            conn.execute(_UPSERT, row)
+            asked = "SELECT key, kept FROM samples WHERE status = 'ok' AND key IN"
+            finished = {row["key"]: row["kept"] for row in rows_in(self._db, asked, [each.key for each in samples])}
+            better = []
+            for ready in samples:
+                kept = finished.get(ready.key)
+                if kept == "full" or (kept == "redacted" and not ready.best):
+                    continue
+                if ready.finished:
+                    finished[ready.key] = ready.kept
+                better.append(ready)
+            self._runs.write(conn, [ready.run for ready in better])
+            conn.executemany(_UPSERT, [ready.sample for ready in better])

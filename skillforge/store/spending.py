@@ -1,4 +1,4 @@
-"""Sums over runs, recorded calls and traces: what was asked how often, and what it cost. Added up by SQLite."""
+"""Sums over runs, recorded calls, traces and judgements: what was asked how often, and what it cost."""
 
 from __future__ import annotations
 
@@ -85,7 +85,14 @@ class Spending:
             " WHERE teacher NOT LIKE 'replay:%' AND task IN (SELECT task FROM versions WHERE skill = ?)",
             [skill],
         )
-        return runs["usd"] + traces["usd"], int(runs["unknown"] + traces["unknown"])
+        (judges,) = rows(
+            self._db,
+            "SELECT total(usd) AS usd, total(usd IS NULL) AS unknown FROM judgements"
+            " WHERE skill = ? AND judge NOT LIKE 'replay:%'",
+            [skill],
+        )
+        parts = (runs, traces, judges)
+        return sum(part["usd"] for part in parts), int(sum(part["unknown"] for part in parts))
 
     def _sums(self, sql: str, params: list[Any]) -> list[Spent]:
         return [Spent(**row) for row in rows(self._db, sql, params)]

@@ -42,7 +42,7 @@ RIGHT = """\
   - {when: {contains: sad}, reply: {mood: bad, why: sad}}
 """
 SUITE = "schema: skillforge/suite/v1\nname: mood\ndecision: {metric: /mood}\ncases: file://mood.jsonl\n"
-TRAIN, TEST = 6, 60
+TRAIN, TEST = 6, 80
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ IN_FLIGHT = 32
 
 
 def students(*names: str) -> tuple[str, ...]:
-    return ("eval", "mood", "--students", ",".join(f"scripted:{name}.yaml" for name in names), *TEACHER)
+    listed = ",".join(f"scripted:{name}.yaml" for name in names)
+    return ("eval", "mood", "--students", listed, *TEACHER, "--arms", "no-model,bare,skill")
 
 
 def test_the_report_is_on_stdout_and_progress_on_stderr(cli: Cli, repo: Path) -> None:

@@ -64,7 +64,7 @@ def test_lost_shows_everybodys_answer_for_every_student(cli: Cli, repo: Path) ->
     assert row["answer"] == {"mood": "good", "why": "I"}
     assert "sad" in row["input"]["text"]
     told = cli("show", "mood", "--lost")
-    assert "30 cases where scripted:good.yaml did worse than the teacher" in told.out
+    assert "40 cases where scripted:good.yaml did worse than the teacher" in told.out
     assert '  student  {"mood": "good", "why": "I"}' in told.out
 
 

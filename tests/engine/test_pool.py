@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from skillforge.engine.pool import Stop, for_each
+from skillforge.engine.pool import Places, Stop, Together, for_each
 from skillforge.errors import BudgetReached
 
 
@@ -146,3 +147,84 @@ def test_loops_that_share_a_stop_end_together():
     with pytest.raises(BudgetReached):
         anyio.run(main)
     assert 1 <= len(done) < 100
+
+
+def test_what_comes_at_once_is_written_at_once_and_before_anybody_goes_on():
+    calls: list[list[int]] = []
+    went_on: list[tuple[int, int]] = []
+    together = Together[int](lambda items: calls.append(list(items)))
+
+    async def work(item: int) -> None:
+        await together(item)
+        went_on.append((item, sum(map(len, calls))))
+
+    anyio.run(lambda: for_each(range(10), work, concurrency=5))
+    assert sorted(item for call in calls for item in call) == list(range(10))
+    assert len(calls[0]) == 5
+    assert all(any(item in call for call in calls) for item, _ in went_on)
+    assert all(written >= 5 for _, written in went_on)
+
+
+def test_what_cannot_be_written_is_the_error_of_its_own_task_alone():
+    written: list[int] = []
+    failed: list[int] = []
+
+    def write(items: Sequence[int]) -> None:
+        if 2 in items:
+            raise ValueError("two")
+        written.extend(items)
+
+    together = Together(write)
+
+    async def work(item: int) -> None:
+        try:
+            await together(item)
+        except ValueError:
+            failed.append(item)
+
+    anyio.run(lambda: for_each(range(4), work, concurrency=4))
+    assert (sorted(written), failed) == ([0, 1, 3], [2])
+
+
+def test_what_a_cancelled_task_handed_over_is_written():
+    written: list[int] = []
+    together = Together[int](written.extend)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for item in range(3):
+                group.start_soon(together, item)
+            group.start_soon(anyio.sleep_forever)
+            await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert sorted(written) == [0, 1, 2]
+
+
+def test_places_bound_what_is_under_way_and_are_given_on_by_the_cancelled():
+    busy, most = 0, 0
+
+    async def main() -> None:
+        nonlocal busy, most
+        places = Places(2)
+
+        async def work(give_up: bool) -> None:
+            nonlocal busy, most
+            with anyio.move_on_after(0.001 if give_up else None):
+                async with places:
+                    busy += 1
+                    most = max(most, busy)
+                    try:
+                        await anyio.sleep(0.005)
+                    finally:
+                        busy -= 1
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(work, number % 3 == 0)
+        async with places, places:  # all are free again
+            pass
+
+    anyio.run(main)
+    assert (busy, most) == (0, 2)

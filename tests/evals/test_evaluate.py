@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -8,12 +10,15 @@ import pytest
 
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
-from skillforge.errors import InvalidInput, ProviderError, StoreError, UsageError
-from skillforge.evals.arms import Arm, build_arms
-from skillforge.evals.evaluate import Table, evaluate
+from skillforge.engine.programs import own_executor
+from skillforge.errors import InvalidInput, KeyRejected, LimitReached, ProviderError, ProviderStopped, StoreError
+from skillforge.evals.answer import Answer, Table
+from skillforge.evals.arms import Arm, Wanted, build_arms
+from skillforge.evals.evaluate import Limits, evaluate, recall
 from skillforge.messages import Request
 from skillforge.providers.scripted import Scripted
 from skillforge.redact import Redactor
+from skillforge.sample import Sample
 from skillforge.skill import Skill
 from skillforge.store.runs import RunLog
 from skillforge.store.samples import SampleLog
@@ -21,29 +26,55 @@ from skillforge.store.samples import SampleLog
 GOOD = {"queue": "bug", "quote": "x"}
 
 
+KINDS = ("no-model", "bare", "skill")
+
+
+class Journal:
+    """The store's samples as an eval sees them, and how many were looked up at once."""
+
+    def __init__(self, log: SampleLog) -> None:
+        self._log = log
+        self.most = 0
+
+    def known(self, keys: Iterable[str]) -> dict[str, Sample]:
+        listed = list(keys)
+        self.most = max(self.most, len(listed))
+        return self._log.known(listed)
+
+    async def add(self, sample: Sample) -> Sample:
+        self._log.add(sample)
+        return sample
+
+
 @pytest.fixture
 def journal(db):
-    return SampleLog(db, RunLog(db, Redactor({})))
+    return Journal(SampleLog(db, RunLog(db, Redactor({}))))
 
 
-def arms_of(skill: Skill, student: Any, teacher: Any = None) -> list[Arm]:
+def arms_of(skill: Skill, *students: Any, teacher: Any = None, own: Any = (), **wanted: Any) -> list[Arm]:
     teacher = teacher or Scripted(default=GOOD, name="teacher")
-    return build_arms(
-        skill, Decision(metric="/queue"), PromptExecutor(teacher, role="solve"), [PromptExecutor(student)]
-    )
+    executors = [PromptExecutor(student) for student in students]
+    wishes = Wanted(**{"kinds": KINDS, "own": own, **wanted})
+    return build_arms(skill, Decision(metric="/queue"), PromptExecutor(teacher, role="solve"), executors, None, wishes)
 
 
 class Watch:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, bool]] = []
 
-    def __call__(self, arm: Arm, sample: Any, reused: bool) -> None:
-        assert sample.arm == arm.name
-        self.seen.append((arm.kind, sample.case_id, reused))
+    def __call__(self, arm: Arm, case_id: str, answer: Answer, reused: bool) -> None:
+        self.seen.append((arm.kind, case_id, reused))
 
 
-def run(arms: list[Arm], cases: list[Case], journal: SampleLog, watch: Any = None) -> Table:
-    return anyio.run(evaluate, arms, cases, journal, watch or Watch())
+def run(arms: list[Arm], cases: list[Case], journal: Any, watch: Any = None, **options: Any) -> Table:
+    return anyio.run(partial(evaluate, arms, cases, journal, watch or Watch(), **options))
+
+
+def failing(why: str, error: type[ProviderError] = ProviderError) -> Any:
+    def answer(request: Request) -> Any:
+        raise error(why)
+
+    return answer
 
 
 def asked(provider: Scripted) -> list[str]:
@@ -66,17 +97,10 @@ def test_a_second_run_pays_for_nothing_and_finds_the_same(triage, tickets, journ
     cases = tickets("a", "b", "c")
     first = run(arms_of(triage(), Scripted(default=GOOD, name="s")), cases, journal)
     silent, teacher, watch = Scripted(name="s"), Scripted(name="teacher"), Watch()
-    second = run(arms_of(triage(), silent, teacher), cases, journal, watch)
+    second = run(arms_of(triage(), silent, teacher=teacher), cases, journal, watch)
     assert (silent.seen, teacher.seen) == ([], [])
     assert all(reused for _, _, reused in watch.seen)
-    for arm, samples in first.items():
-        for case_id, sample in samples.items():
-            again = second[arm][case_id]
-            assert (again.run.output, again.run.status, again.run.usage) == (
-                sample.run.output,
-                sample.run.status,
-                sample.run.usage,
-            )
+    assert second == first
 
 
 def test_more_cases_cost_only_the_new_ones(triage, tickets, journal):
@@ -89,7 +113,7 @@ def test_more_cases_cost_only_the_new_ones(triage, tickets, journal):
 def test_another_skill_keeps_the_teacher_and_bare_answers(triage, tickets, journal):
     run(arms_of(triage(), Scripted(default=GOOD, name="s")), tickets("a"), journal)
     student, teacher = Scripted(default=GOOD, name="s"), Scripted(name="teacher")
-    run(arms_of(triage(instructions="Better."), student, teacher), tickets("a"), journal)
+    run(arms_of(triage(instructions="Better."), student, teacher=teacher), tickets("a"), journal)
     assert teacher.seen == []
     assert [request.messages[0].text.startswith("Better.") for request in student.seen] == [True]
 
@@ -102,7 +126,7 @@ def test_errors_are_kept_apart_and_asked_again(triage, tickets, journal):
 
     cases = tickets("a", "b", "c")
     table = run(arms_of(triage(), Scripted(default=answer, name="s")), cases, journal)
-    assert {case_id: sample.status for case_id, sample in table["s + skill"].items()} == {
+    assert {case_id: answer.status for case_id, (answer,) in table["s + skill"].items()} == {
         "t1": "ok",
         "t2": "error",
         "t3": "ok",
@@ -110,13 +134,13 @@ def test_errors_are_kept_apart_and_asked_again(triage, tickets, journal):
     student = Scripted(default=GOOD, name="s")
     table = run(arms_of(triage(), student), cases, journal)
     assert asked(student) == ["b", "b"]
-    assert {sample.status for sample in table["s + skill"].values()} == {"ok"}
+    assert {answer.status for (answer,) in table["s + skill"].values()} == {"ok"}
 
 
 def test_a_wrong_answer_is_a_sample_and_not_an_error(triage, tickets, journal):
     table = run(arms_of(triage(), Scripted(default="nonsense", name="s")), tickets("a"), journal)
-    sample = table["s bare"]["t1"]
-    assert (sample.status, sample.run.status, sample.run.output) == ("ok", "failed", None)
+    (answer,) = table["s bare"]["t1"]
+    assert (answer.status, answer.run_status, answer.output) == ("ok", "failed", None)
 
 
 def test_a_killed_eval_keeps_every_finished_sample(triage, tickets, journal):
@@ -126,8 +150,8 @@ def test_a_killed_eval_keeps_every_finished_sample(triage, tickets, journal):
         pass
 
     class Kill(Watch):
-        def __call__(self, arm: Arm, sample: Any, reused: bool) -> None:
-            super().__call__(arm, sample, reused)
+        def __call__(self, *told: Any) -> None:
+            super().__call__(*told)
             if len(self.seen) == 9:
                 raise Killed
 
@@ -208,7 +232,120 @@ def test_equal_inputs_are_asked_once_and_answer_every_case(triage, tickets, jour
     assert len(student.seen) == 4, "and an equal input is no reason to pay again"
 
 
-def test_two_students_of_one_name_are_refused(triage):
-    same = [PromptExecutor(Scripted(default=GOOD)), PromptExecutor(Scripted(default="x"))]
-    with pytest.raises(UsageError, match="two students have one name"):
-        build_arms(triage(), Decision(metric="/queue"), PromptExecutor(Scripted(name="t")), same)
+def test_a_repeated_answer_is_asked_for_and_never_taken_from_the_first(triage, tickets, journal):
+    answers = iter([GOOD, {"queue": "billing", "quote": "x"}, GOOD])
+    student = Scripted(default=lambda request: next(answers), name="s")
+    arms = arms_of(triage(), student, kinds=("skill",), repeat=3)
+    table = run(arms, tickets("a"), journal, repeat=3)
+    assert [answer.output["queue"] for answer in table["s + skill"]["t1"]] == ["bug", "billing", "bug"]
+    assert [request.key.role for request in student.seen] == ["run", "run#2", "run#3"]
+    again = run(arms_of(triage(), Scripted(name="s"), kinds=("skill",), repeat=3), tickets("a"), journal, repeat=3)
+    assert again == table
+    assert run(arms, tickets("a"), journal, repeat=1) == {name: {"t1": row["t1"][:1]} for name, row in table.items()}
+
+
+def test_the_second_pass_asks_the_teacher_alone_again(triage, tickets, journal):
+    teacher, student = Scripted(default=GOOD, name="teacher"), Scripted(default=GOOD, name="s")
+    arms = arms_of(triage(), student, teacher=teacher, kinds=("skill",), again=True, repeat=2)
+    run(arms, tickets("a", "b"), journal, repeat=2)
+    roles = Counter(request.key.role for request in teacher.seen)
+    assert roles == {"solve": 2, "solve#2": 2, "solve#3": 2, "solve#4": 2}
+    assert len(student.seen) == 4
+
+
+def test_what_can_only_repeat_itself_answers_once(triage, tickets, journal):
+    table = run(arms_of(triage(), repeat=3), tickets("a"), journal, repeat=3)
+    assert {name: len(answers["t1"]) for name, answers in table.items()} == {"teacher": 3, "no-model": 1}
+
+
+def test_known_samples_are_looked_up_in_parts(triage, tickets, journal, monkeypatch):
+    monkeypatch.setattr("skillforge.evals.evaluate._AT_ONCE", 7)
+    cases = tickets(*map(str, range(20)))
+    first = run(arms_of(triage(), Scripted(default=GOOD, name="s")), cases, journal)
+    arms, watch = arms_of(triage(), Scripted(name="s")), Watch()
+    assert run(arms, cases, journal, watch) == first
+    assert recall(arms, cases, journal, watch) == first
+    assert journal.most <= 7
+
+
+def test_recalling_leaves_out_what_is_not_whole_and_asks_nobody(triage, tickets, journal):
+    student = Scripted(default=GOOD, name="s")
+    run(arms_of(triage(), student, repeat=2), tickets("a"), journal, repeat=2)
+    run(arms_of(triage(), student), tickets("b"), journal)
+    seen = len(student.seen)
+    table = recall(arms_of(triage(), student, repeat=2), tickets("a", "b"), journal, Watch(), 2)
+    assert list(table["s + skill"]) == ["t1"]
+    assert len(student.seen) == seen
+
+
+def test_too_many_errors_stop_the_eval_and_what_was_measured_is_kept(triage, tickets, journal):
+    numbers = iter(range(100))
+    student = Scripted(default=lambda request: failing(f"lost {next(numbers)}")(request), name="s")
+    student.concurrency = 1  # type: ignore[misc]
+    cases, watch = tickets(*"abcdefgh"), Watch()
+    with pytest.raises(LimitReached, match=r"3 errors in .* the last: lost 2") as caught:
+        run(arms_of(triage(), student), cases, journal, watch, limits=Limits(max_errors=3))
+    assert "--max-errors" in caught.value.hint
+    assert len(student.seen) == 3
+    again = Scripted(default=GOOD, name="s")
+    later = Watch()
+    run(arms_of(triage(), again), cases, journal, later)
+    assert len(again.seen) == 16
+    assert sum(reused for _, _, reused in later.seen) == len(watch.seen) - 3
+
+
+def test_after_the_time_limit_no_call_is_made(triage, tickets, journal):
+    student = Scripted(default=GOOD, name="s", latency_ms=30)
+    student.concurrency = 1  # type: ignore[misc]
+    with pytest.raises(LimitReached, match=r"time limit of 0\.1 s") as caught:
+        run(arms_of(triage(), student), tickets(*"abcdefgh"), journal, limits=Limits(time_s=0.1))
+    assert "every sample is kept" in caught.value.hint
+    assert 1 <= len(student.seen) <= 5
+    known = run(arms_of(triage(), Scripted(default=GOOD, name="s")), tickets(*"abcdefgh"), journal)
+    still = run(arms_of(triage(), Scripted(name="s")), tickets(*"abcdefgh"), journal, limits=Limits(time_s=0))
+    assert still == known, "what is known takes no time"
+
+
+def test_a_model_that_keeps_failing_stops_its_own_arms_only(triage, tickets, journal):
+    dead = Scripted(default=failing("dead said the same 5 times", ProviderStopped), name="dead")
+    alive, watch = Scripted(default=GOOD, name="alive"), Watch()
+    table = run(arms_of(triage(), dead, alive), tickets(*"abc"), journal, watch)
+    assert {answer.status for (answer,) in table["alive + skill"].values()} == {"ok"}
+    lost = [answer for (answer,) in table["dead + skill"].values()]
+    assert {(answer.status, answer.reason, answer.usd) for answer in lost} == {
+        ("error", "not asked: dead said the same 5 times", 0.0)
+    }
+    assert len(watch.seen) == 3 * 6, "what was not asked is told too"
+    mended = Scripted(default=GOOD, name="dead")
+    table = run(arms_of(triage(), mended, alive), tickets(*"abc"), journal)
+    assert len(mended.seen) == 6, "and is asked the next time"
+    assert {answer.status for (answer,) in table["dead + skill"].values()} == {"ok"}
+
+
+@pytest.mark.parametrize("dead", ["teacher", "s"])
+def test_without_the_teacher_or_without_anybody_beside_it_the_eval_stops(triage, tickets, journal, dead):
+    models = {"teacher": Scripted(default=GOOD, name="teacher"), "s": Scripted(default=GOOD, name="s")}
+    models[dead] = Scripted(default=failing("the same again", ProviderStopped), name=dead)
+    with pytest.raises(ProviderStopped, match="the same again"):
+        run(arms_of(triage(), models["s"], teacher=models["teacher"]), tickets(*"abc"), journal)
+
+
+def test_a_refused_key_stops_everything(triage, tickets, journal):
+    refused = Scripted(default=failing("no such key", KeyRejected), name="s")
+    with pytest.raises(KeyRejected):
+        run(arms_of(triage(), refused, Scripted(default=GOOD, name="other")), tickets(*"abc"), journal)
+
+
+def test_a_program_that_fails_the_same_way_again_and_again_is_stopped(triage, tickets, journal):
+    calls = []
+
+    def broken(given: dict[str, Any]) -> Any:
+        calls.append(given)
+        raise RuntimeError(f"no table at {len(calls)}")
+
+    mine = own_executor("mine", broken)
+    table = run(arms_of(triage(), Scripted(default=GOOD, name="s"), own=[mine]), tickets(*"abcdefghijklmnop"), journal)
+    reasons = Counter(answer.reason.partition(":")[0] for (answer,) in table["mine"].values())
+    assert set(reasons) == {"mine", "not asked"}
+    assert 5 <= len(calls) <= 5 + mine.concurrency
+    assert {answer.status for (answer,) in table["s + skill"].values()} == {"ok"}

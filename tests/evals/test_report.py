@@ -7,7 +7,10 @@ import pytest
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
 from skillforge.evals.arms import Arm, build_arms
-from skillforge.evals.report import ArmReport, EvalReport, arm_reports
+from skillforge.evals.answer import Answer
+from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.scorers.resolve import metric_of
+from skillforge.evals.summary import Measure, summarise
 from skillforge.evals.statistics import paired_t_interval, tango_cases_needed, tango_interval, wilson
 from skillforge.messages import Cost, Usage
 from skillforge.providers.scripted import Scripted
@@ -27,7 +30,7 @@ def sample(case_id: str, output: Any = None, **more: Any) -> Sample:
 def arms(triage: Any, decision: Decision = QUEUE) -> list[Arm]:
     """Teacher, bare and skill of one student."""
     student, teacher = PromptExecutor(Scripted(name="s")), PromptExecutor(Scripted(name="t"))
-    return [arm for arm in build_arms(triage(), decision, teacher, [student]) if arm.kind != "no-model"]
+    return [arm for arm in build_arms(triage(), decision, teacher, [student]) if arm.kind not in ("no-model", "examples")]
 
 
 def labelled(count: int, expected: Any = RIGHT) -> list[Case]:
@@ -41,7 +44,13 @@ def answers(count: int, right: int, **more: Any) -> dict[str, Sample]:
 def report(triage: Any, teacher: Any, skill: Any, decision: Decision = QUEUE, cases: Any = None) -> list[ArmReport]:
     listed = arms(triage, decision)
     table = {"t": teacher, "teacher": teacher, "s bare": skill, "s + skill": skill}
-    return arm_reports(listed, labelled(len(teacher)) if cases is None else cases, table, decision)[1]
+    return summary(listed, labelled(len(teacher)) if cases is None else cases, table, decision)[1]
+
+
+def summary(listed: Any, cases: Any, table: Any, decision: Decision) -> tuple[str, list[ArmReport]]:
+    rows = {name: {case: (Answer.of(given),) for case, given in found.items()} for name, found in table.items()}
+    found = summarise(listed, cases, rows, Measure(decision, metric_of(decision.metric, {})))
+    return found.reference, found.arms
 
 
 def verdict(reports: list[ArmReport]) -> tuple[Any, str]:
@@ -148,7 +157,7 @@ def test_an_answer_that_was_not_good_enough_counts_as_wrong_everywhere(triage, s
 
 def test_without_labels_there_is_agreement_and_no_verdict(triage):
     teacher, student = answers(300, 300), answers(300, 300)
-    reference, reports = arm_reports(
+    reference, reports = summary(
         arms(triage), labelled(300, None), {"teacher": teacher, "s bare": student, "s + skill": student}, QUEUE
     )
     assert reference == "teacher"

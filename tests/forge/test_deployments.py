@@ -178,7 +178,7 @@ def test_what_was_measured_on_seen_cases_is_refused(opened, repo):
 
 
 def test_another_harness_and_changed_models_are_told_at_once(promoted, repo, opened, monkeypatch):
-    monkeypatch.setattr("skillforge.forge.deploy.grounds.HARNESS", frame.HARNESS + "+")
+    monkeypatch.setattr("skillforge.forge.stale.HARNESS", frame.HARNESS + "+")
     promoted.deployments.remove("ticket-triage")
     models = {name: Scripted(default=right, name=f"another {name}") for name in (STUDENT, TEACHER)}
     with Forge(repo, providers=models) as changed:

@@ -9,6 +9,8 @@ from skillforge.errors import NotFound, UsageError
 from tests.fakes import teacher
 from tests.fakes.llm_server import LLMServer
 
+THREE = ("no-model", "bare", "skill")
+
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LLMServer]:
@@ -47,17 +49,17 @@ def test_an_evals_estimate_counts_only_what_no_sample_answers(repo, server, forg
     forge = forge_at(repo)
     forge.create(teacher.TASK, cases=repo / "evals" / "mood.jsonl", suite="evals/mood.yaml")
     server.reset()
-    first = forge.estimate_eval("mood", students=["chat:small"])
+    first = forge.estimate_eval("mood", arms=THREE, students=["chat:small"])
     assert [(line.what, line.calls) for line in first.expenses] == [
         ("teacher", 20),
         ("chat:small bare", 20),
         ("chat:small + skill", 20),
     ]
-    report = forge.eval("mood", students=["chat:small"], terms=Terms(budget_usd=first.at_most_usd))
+    report = forge.eval("mood", arms=THREE, students=["chat:small"], terms=Terms(budget_usd=first.at_most_usd))
     assert len(server.calls) == first.calls
     assert report.spent_usd < first.at_most_usd
     assert first.about_usd == pytest.approx(report.spent_usd, rel=0.5)
-    second = forge.estimate_eval("mood", students=["chat:small", "chat:other"])
+    second = forge.estimate_eval("mood", arms=THREE, students=["chat:small", "chat:other"])
     assert [(line.known, line.calls) for line in second.expenses] == [(20, 0), (20, 0), (20, 0), (0, 20), (0, 20)]
 
 

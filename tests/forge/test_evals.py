@@ -65,8 +65,11 @@ def suite_in(triage: Any) -> Callable[..., Path]:
     return write
 
 
+THREE = ("no-model", "bare", "skill")
+
+
 def measure(forge: Any, **more: Any) -> EvalReport:
-    report: EvalReport = forge.eval("ticket-triage", students=[STUDENT], **more)
+    report: EvalReport = forge.eval("ticket-triage", **{"students": [STUDENT], "arms": THREE, **more})
     return report
 
 
@@ -80,7 +83,7 @@ def test_a_report_holds_every_arm_on_the_unseen_cases(repo, skill_in, suite_in, 
     suite_in(repo)
     forge = forge_at(repo, providers={STUDENT: student()})
     started: list[Any] = []
-    report = measure(forge, teacher="recorded", on_start=lambda arms, cases: started.append((len(arms), len(cases))))
+    report = measure(forge, teacher="recorded", on_start=lambda arms, cases, _: started.append((len(arms), len(cases))))
     assert started == [(4, 40)]
     assert [arm.name for arm in report.arms] == ["no-model", f"{STUDENT} bare", f"{STUDENT} + skill"]
     assert (report.split, report.cases, report.samples, report.reused) == ("test", 40, 160, 0)
@@ -243,7 +246,7 @@ def test_a_limit_takes_a_fixed_stratified_part(repo, skill_in, suite_in, forge_a
     suite_in(repo)
     cases: list[str] = []
     forge = forge_at(repo, providers={STUDENT: student()})
-    small = measure(forge, limit=10, on_start=lambda arms, chosen: cases.extend(case.id for case in chosen))
+    small = measure(forge, limit=10, on_start=lambda arms, chosen, _: cases.extend(case.id for case in chosen))
     assert (small.cases, len(cases)) == (10, 10)
     assert sum(int(case[1:]) % 2 for case in cases) == 5
     larger = student()

@@ -72,3 +72,21 @@ def test_an_error_that_will_not_change_stops_all_after_a_few_calls(tmp_path, fau
             measure(tmp_path)
         assert len(server.settle()) <= most
     assert time.monotonic() - started < 10
+
+
+def test_a_student_whose_model_will_not_answer_stops_alone(tmp_path):
+    fault = refuse(400, message="no such thing")
+    with LLMServer(lab.answer, lambda number, body: fault if body["model"] == "plain" else None) as server:
+        lab.write_repository(tmp_path, server.url, "openai-chat", 40, options=OPTIONS)
+        forge = Forge(tmp_path)
+        try:
+            report = forge.eval("parity", students=[lab.PLAIN, lab.STREAMED], teacher=lab.TEACHER)
+        finally:
+            forge.close()
+        refused = [call for call in server.settle() if call.body["model"] == "plain"]
+    assert len(refused) <= 40
+    stopped, other = report.arm(f"{lab.PLAIN} + skill"), report.arm(f"{lab.STREAMED} + skill")
+    assert (stopped.n, other.n, other.errors) == (0, 40, 0)
+    assert any(reason.startswith("not asked: lab:plain said the same 5 times") for reason, _ in stopped.error_reasons)
+    assert stopped.versus_teacher is not None
+    assert stopped.versus_teacher.verdict == "inconclusive"

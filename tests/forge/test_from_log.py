@@ -17,6 +17,8 @@ from skillforge.messages import Completion, Cost, Message, Request, Usage
 from skillforge.providers.scripted import Scripted
 from skillforge.skillfile import read_skill
 
+ARMS = ("today", "no-model", "bare", "skill")
+
 TEACHER, STUDENT = "scripted:teacher", "scripted:student"
 SYSTEM = "You are the support desk of Acme. Route the ticket to billing, bug or account. Answer with that one word."
 WORDS = {"invoice": "billing", "refund": "billing", "crash": "bug", "freeze": "bug", "login": "account"}
@@ -153,7 +155,7 @@ def test_from_a_log_to_a_skill_that_repays_what_making_it_took(repo, group, forg
     assert forge.show(group).provenance["from_log"] == group
 
     label(repo, group, "test", lambda case: truth(case["input"]["ticket"]))
-    report = forge.eval(group, students=[STUDENT], teacher="recorded")
+    report = forge.eval(group, arms=ARMS, students=[STUDENT], teacher="recorded")
     assert (report.today, report.teacher.student, report.verdict) == ("teacher", "today (gpt-6-luna)", "pass")
     assert report.teacher.usd_per_1000 == pytest.approx(REAL_PER_1000)
     assert report.teacher.list_usd_per_1000 == pytest.approx(LIST_PER_1000)
@@ -176,10 +178,10 @@ def test_a_live_teacher_stands_beside_today(repo, group, forge_at):
         TEACHER_USD, default=lambda request: {"label": truth(request.key.input["ticket"])}, name="scripted:live"
     )
     live = forge_at(repo, providers={"scripted:live": strong, STUDENT: student()})
-    report = live.eval("routing", students=[STUDENT], teacher="scripted:live")
+    report = live.eval("routing", arms=ARMS, students=[STUDENT], teacher="scripted:live")
     assert (report.today, report.arms[0].kind, report.reference) == ("today", "today", "teacher")
     assert report.arms[0].usd_per_1000 == pytest.approx(REAL_PER_1000)
-    assert report.verdict == "inconclusive", "no labels, no verdict"
+    assert (report.second_pass, report.verdict) == (True, "pass"), "a live teacher answers twice: that is a bar"
 
 
 def test_the_teacher_sees_the_prompt_in_use_and_no_case_that_will_measure(repo, group, forge_at):
@@ -368,8 +370,8 @@ def test_what_making_took_is_no_part_of_a_students_evidence(repo, group, forge_a
     forge = forge_at(repo, providers={TEACHER: teacher(), STUDENT: student(), "scripted:other": other})
     forge.create(from_log=group, teacher=TEACHER)
     label(repo, group, "test", lambda case: truth(case["input"]["ticket"]))
-    alone = forge.eval(group, students=[STUDENT], teacher="recorded")
-    both = forge.eval(group, students=[STUDENT, "scripted:other"], teacher="recorded")
+    alone = forge.eval(group, arms=ARMS, students=[STUDENT], teacher="recorded")
+    both = forge.eval(group, arms=ARMS, students=[STUDENT, "scripted:other"], teacher="recorded")
     assert alone.made_usd is not None
     assert both.made_usd is not None
     assert both.made_usd > alone.made_usd
@@ -383,5 +385,7 @@ def test_of_a_skill_that_nobody_wrote_here_nothing_is_said_to_be_repaid(repo, gr
     forge.close()
     (repo / ".skillforge" / "registry.db").unlink()
     label(repo, group, "test", lambda case: truth(case["input"]["ticket"]))
-    report = forge_at(repo, providers={STUDENT: student()}).eval(group, students=[STUDENT], teacher="recorded")
+    report = forge_at(repo, providers={STUDENT: student()}).eval(
+        group, arms=ARMS, students=[STUDENT], teacher="recorded"
+    )
     assert (report.made_usd, report.repaid_after) == (None, {})

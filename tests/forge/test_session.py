@@ -16,6 +16,8 @@ from skillforge.providers.scripted import Scripted
 from tests.fakes import teacher
 from tests.fakes.llm_server import Fault, LLMServer, request_text
 
+THREE = ("no-model", "bare", "skill")
+
 STUDENTS = ["chat:small", "resp:small"]
 
 
@@ -61,7 +63,7 @@ def test_live_models_create_and_measure_with_a_price_for_every_call(repo, server
     spent = sum(call.body["max_tokens"] > 0 for call in server.calls)
     assert spent == 19
     assert created.cost.usd == pytest.approx(created.spent_usd)
-    report = forge.eval("mood", students=STUDENTS)
+    report = forge.eval("mood", arms=THREE, students=STUDENTS)
     assert [arm.quality for arm in report.arms if arm.kind == "skill"] == [1.0, 1.0]
     assert report.spent_usd == pytest.approx(report.cost_usd)
     assert report.teacher.usd_per_1000 > 0
@@ -73,8 +75,8 @@ def test_several_students_and_later_evals_share_the_teachers_answers(repo, serve
     forge = forge_at(repo)
     made(forge, repo)
     server.reset()
-    forge.eval("mood", students=STUDENTS[:1])
-    forge.eval("mood", students=STUDENTS)
+    forge.eval("mood", arms=THREE, students=STUDENTS[:1])
+    forge.eval("mood", arms=THREE, students=STUDENTS)
     asked = [call for call in server.calls if call.body["model"] == "teacher"]
     assert len(asked) == 20
     assert len(server.calls) == 20 + 2 * 40
@@ -161,9 +163,9 @@ def test_an_interrupted_eval_that_was_resumed_leaves_no_answers_that_a_later_run
     server.reset()
     mood.faults = lambda number, body: Fault("status", status=401) if number > 30 else None
     with pytest.raises(KeyRejected):
-        forge.eval("mood", students=STUDENTS[:1])
+        forge.eval("mood", arms=THREE, students=STUDENTS[:1])
     mood.faults = Mood.faults
-    forge.eval("mood", students=STUDENTS[:1])
+    forge.eval("mood", arms=THREE, students=STUDENTS[:1])
     server.reset()
     for case in cases[10:]:
         forge.run("mood@latest", case["input"], student=STUDENTS[0])
@@ -190,9 +192,9 @@ def test_two_endpoints_that_differ_in_a_header_share_no_answers(repo, server, fo
     settings.write_text(f'{settings.read_text()}{twin}headers = {{"x-route" = "b"}}\n{teacher.PRICE}\n')
     forge = forge_at(repo)
     made(forge, repo)
-    forge.eval("mood", students=["chat:small"])
+    forge.eval("mood", arms=THREE, students=["chat:small"])
     server.reset()
-    forge.eval("mood", students=["twin:small"])
+    forge.eval("mood", arms=THREE, students=["twin:small"])
     assert len(server.calls) == 40
 
 
@@ -242,7 +244,7 @@ def test_a_replayed_create_and_eval_give_the_same_results_without_the_server(rep
     teacher.repository(repo, server.url)
     live = forge_at(repo)
     created = made(live, repo, terms=Terms(record=tmp_path / "rec"))
-    report = live.eval("mood", students=STUDENTS, terms=Terms(record=tmp_path / "rec"))
+    report = live.eval("mood", arms=THREE, students=STUDENTS, terms=Terms(record=tmp_path / "rec"))
     other = tmp_path / "other"
     teacher.repository(other, "http://127.0.0.1:9")  # nobody listens there
     replayed = forge_at(other)
@@ -251,23 +253,23 @@ def test_a_replayed_create_and_eval_give_the_same_results_without_the_server(rep
     assert (other / "skills/mood/skill.yaml").read_bytes() == (repo / "skills/mood/skill.yaml").read_bytes()
     assert again.cost == created.cost
     assert again.spent_usd == 0
-    assert results(replayed.eval("mood", students=STUDENTS, terms=terms)) == results(report)
+    assert results(replayed.eval("mood", arms=THREE, students=STUDENTS, terms=terms)) == results(report)
 
 
 def test_a_recording_is_whole_though_parts_of_the_run_were_paid_for_before(repo, server, forge_at, tmp_path):
     teacher.repository(repo, server.url)
     live = forge_at(repo)
     made(live, repo)
-    report = live.eval("mood", students=STUDENTS)
+    report = live.eval("mood", arms=THREE, students=STUDENTS)
     asked = len(server.calls)
-    recorded = live.eval("mood", students=STUDENTS, terms=Terms(record=tmp_path / "rec"))
+    recorded = live.eval("mood", arms=THREE, students=STUDENTS, terms=Terms(record=tmp_path / "rec"))
     assert len(server.calls) == asked
     assert results(recorded) == results(report)
     other = tmp_path / "other"
     teacher.repository(other, "http://127.0.0.1:9")
     (other / "skills").mkdir()
     (repo / "skills" / "mood").rename(other / "skills" / "mood")
-    replayed = forge_at(other).eval("mood", students=STUDENTS, terms=Terms(replay=tmp_path / "rec"))
+    replayed = forge_at(other).eval("mood", arms=THREE, students=STUDENTS, terms=Terms(replay=tmp_path / "rec"))
     assert results(replayed) == results(report)
 
 
@@ -276,7 +278,7 @@ def test_a_replay_that_lacks_a_model_says_which_it_has(repo, server, forge_at, t
     forge = forge_at(repo)
     made(forge, repo, terms=Terms(record=tmp_path / "rec"))
     with pytest.raises(NotFound, match="chat:small"):
-        forge.eval("mood", students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))
+        forge.eval("mood", arms=THREE, students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))
 
 
 def test_a_replay_needs_neither_the_endpoints_nor_the_weights_of_what_was_recorded(repo, server, forge_at, tmp_path):
@@ -285,11 +287,13 @@ def test_a_replay_needs_neither_the_endpoints_nor_the_weights_of_what_was_record
     live = forge_at(repo, providers={"local:tiny": tiny})
     made(live, repo)
     students = [*STUDENTS, "local:tiny"]
-    report = live.eval("mood", students=students, terms=Terms(record=tmp_path / "rec"))
+    report = live.eval("mood", arms=THREE, students=students, terms=Terms(record=tmp_path / "rec"))
     (repo / "skillforge.toml").write_text("")
     replayed = forge_at(repo)
     terms = Terms(replay=tmp_path / "rec")
-    assert results(replayed.eval("mood", students=students, teacher="strong:teacher", terms=terms)) == results(report)
+    assert results(
+        replayed.eval("mood", arms=THREE, students=students, teacher="strong:teacher", terms=terms)
+    ) == results(report)
     with pytest.raises(UsageError, match="no provider 'strong'"):
         replayed.run("mood@latest", cases[0]["input"], student="strong:other", terms=terms)
 
@@ -310,8 +314,8 @@ def test_a_recording_that_cannot_be_whole_says_so(repo, server, forge_at, tmp_pa
     said: list[str] = []
     forge = forge_at(repo, say=said.append)
     made(forge, repo)
-    forge.eval("mood", students=STUDENTS[:1])
-    forge.eval("mood", students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
+    forge.eval("mood", arms=THREE, students=STUDENTS[:1])
+    forge.eval("mood", arms=THREE, students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
     assert any(line.startswith("60 samples are not in the recording") for line in said)
 
 
@@ -328,9 +332,11 @@ def test_a_replay_scores_as_the_live_eval_did_where_labels_hold_secrets_and_all_
     (repo / "evals" / "mood.jsonl").write_text("".join(json.dumps(case) + "\n" for case in cases))
     mood.answer = lambda body: json.dumps({"mood": canary})
     forge = forge_at(repo)
-    report = forge.eval("mood", students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
+    report = forge.eval("mood", arms=THREE, students=STUDENTS[:1], terms=Terms(record=tmp_path / "rec"))
     assert report.teacher.quality == 1.0
-    assert results(forge.eval("mood", students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))) == results(report)
+    assert results(
+        forge.eval("mood", arms=THREE, students=STUDENTS[:1], terms=Terms(replay=tmp_path / "rec"))
+    ) == results(report)
 
 
 def test_a_recording_that_was_edited_is_read_again_by_the_next_command(repo, skill_in, forge_at):
@@ -376,7 +382,7 @@ def test_an_eval_tells_why_calls_failed_and_keeps_one_row_of_evidence(repo, serv
     mood.faults = lambda number, body: (
         Fault("status", status=400, message="no such thing") if odd in json.dumps(body) else None
     )
-    reports = [forge.eval("mood", students=STUDENTS[:1]) for _ in range(3)]
+    reports = [forge.eval("mood", arms=THREE, students=STUDENTS[:1]) for _ in range(3)]
     arm = reports[0].arm("chat:small + skill")
     assert arm.errors == 1
     ((reason, count),) = arm.error_reasons

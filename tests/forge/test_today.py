@@ -14,6 +14,8 @@ from skillforge.messages import Completion, Cost, Message, Request, Usage
 from skillforge.providers.scripted import Scripted
 from skillforge.today import TodayAnswer, today_lines
 
+ARMS = ("today", "no-model", "bare", "skill")
+
 STUDENT, TEACHER = "scripted:student", "scripted:teacher"
 CASES = 60
 
@@ -86,7 +88,7 @@ def write_suite(root: Path, *, labels: bool = True, missing: int = 0, wrong: int
 
 
 def measure(forge: Any, **more: Any) -> EvalReport:
-    report: EvalReport = forge.eval("ticket-triage", students=[STUDENT], **more)
+    report: EvalReport = forge.eval("ticket-triage", students=[STUDENT], arms=ARMS, **more)
     return report
 
 
@@ -200,7 +202,7 @@ def test_other_recorded_answers_are_measured_anew(repo, forge):
 
 def test_an_estimate_counts_no_call_for_today(repo, forge):
     write_suite(repo)
-    estimate = forge.estimate_eval("ticket-triage", students=[STUDENT], teacher="recorded")
+    estimate = forge.estimate_eval("ticket-triage", students=[STUDENT], arms=ARMS, teacher="recorded")
     assert [expense.what for expense in estimate.expenses] == [f"{STUDENT} bare", f"{STUDENT} + skill"]
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from sqlite_utils import Database
 
+from skillforge.errors import StoreError
 from skillforge.redact import Redactor
 from skillforge.sample import Sample
 from skillforge.store.database import rows
@@ -60,6 +62,23 @@ def test_an_error_is_asked_again_and_replaced_by_what_comes_later(
     assert samples.known(["a"])["a"].run.output == "later"
     assert len(rows(db, "SELECT id FROM runs")) == 3
     assert {row["source"] for row in rows(db, "SELECT source FROM runs")} == {"eval"}
+
+
+def test_samples_written_together_follow_the_same_rules(db: Database, samples: SampleLog, make_run: MakeRun) -> None:
+    given = [sample(make_run, "a", status="error"), sample(make_run, "a", output="first"), sample(make_run, "b")]
+    samples.write([samples.prepare(each) for each in (*given, sample(make_run, "a", output="later"))])
+    known = samples.known(["a", "b"])
+    assert (known["a"].run.output, known["b"].run.output) == ("first", "x")
+    assert len(rows(db, "SELECT id FROM runs")) == 3
+
+
+def test_samples_written_together_are_stored_all_or_none(db: Database, samples: SampleLog, make_run: MakeRun) -> None:
+    twice = [samples.prepare(sample(make_run, key)) for key in ("a", "b")]
+    taken = replace(twice[1], run=replace(twice[1].run, id=twice[0].run.id, run=twice[0].run.run))
+    with pytest.raises(StoreError):
+        samples.write([twice[0], taken])
+    assert samples.known(["a", "b"]) == {}
+    assert rows(db, "SELECT id FROM runs") == []
 
 
 def test_thousands_of_keys_are_asked_for_in_chunks(samples: SampleLog, make_run: MakeRun) -> None:

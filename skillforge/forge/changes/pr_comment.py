@@ -19,8 +19,8 @@ from skillforge.forge.changes.diff import Change, skill_changes, text_changes
 from skillforge.forge.changes.git_tree import checkout
 from skillforge.forge.changes.pr_moves import deployments
 from skillforge.forge.changes.pr_text import WORDS, code, in_html, plain
-from skillforge.forge.evals import find_suite
 from skillforge.forge.files.evidence_files import measured
+from skillforge.forge.measuring.plan import find_suite
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skill import Skill

@@ -1,34 +1,9 @@
-"""Texts from anywhere inside a comment on a forge: they mean nothing to Markdown, to HTML or to the forge itself."""
+"""Words of a comment on a forge, and the texts from anywhere inside it."""
 
 from __future__ import annotations
 
-import html
+from skillforge.markdowntext import code, in_html, plain
 
 WORDS = {"pass": "✅ REPLACE", "fail": "❌ KEEP", "inconclusive": "⚠️ NOT SURE", "": "not measured"}
-_LONGEST = 300
-_GAP = "​"  # zero width: what it stands in is no mention, no reference and no link any more
 
-
-def code(text: str) -> str:
-    """The text as inline code; what would end it or the table's cell is taken out."""
-    return f"`{_one_line(text).replace('`', '') or ' '}`"
-
-
-def plain(text: str) -> str:
-    """The text as one line of Markdown."""
-    return _inert("".join(f"\\{char}" if char in "\\`*_[]<>#!~&" else char for char in _one_line(text)))
-
-
-def in_html(text: str) -> str:
-    """The text as one line between HTML tags, where Markdown's escapes count for nothing."""
-    return _inert(html.escape(_one_line(text)))
-
-
-def _inert(text: str) -> str:
-    for sign in ("@", "www."):
-        text = text.replace(sign, f"{sign}{_GAP}")
-    return text.replace("://", f":{_GAP}//").replace("#", f"#{_GAP}")
-
-
-def _one_line(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text).replace("|", "/")[:_LONGEST]
+__all__ = ["WORDS", "code", "in_html", "plain"]

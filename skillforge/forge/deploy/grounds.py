@@ -8,11 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from skillforge.case import Suite
-from skillforge.engine.execute import Executor, PromptExecutor
-from skillforge.engine.frame import HARNESS
 from skillforge.errors import SkillforgeError
 from skillforge.evals.report import EvalReport
-from skillforge.forge.evals import find_suite, teacher_executor
+from skillforge.forge.measuring.plan import find_suite
+from skillforge.forge.stale import model_changes
 from skillforge.forge.workspace import Workspace
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
@@ -72,31 +71,18 @@ def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool =
     wanted = "test" if any(case.split for case in suite.cases) else "all"
     if evidence.split != wanted:
         reasons.append(f"it was measured on the split {evidence.split}, not on {wanted}")
-    if evidence.harness != HARNESS:
-        reasons.append(
-            f"it was measured with another harness ({evidence.harness}, now {HARNESS}): models see other prompts now"
-        )
-    reasons += _changed(work, "student", evidence.student, evidence.student_identity, None)
-    reasons += _changed(work, "teacher", evidence.teacher, evidence.teacher_identity, suite)
-    return reasons
+    reasons += _part(evidence, suite, wanted)
+    return reasons + [change.why for change in model_changes(work, evidence, suite)]
 
 
-def _changed(work: Workspace, role: str, model: str, identity: str, suite: Suite | None) -> list[str]:
-    """Why the model is not the one that was measured. No key is looked up for that, nothing is asked."""
-
-    def executor(name: str, *, role: str = "run") -> PromptExecutor:
-        return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
-
-    try:
-        now: Executor = executor(model) if suite is None else teacher_executor(suite, model, executor)
-        current = now.identity
-    except (SkillforgeError, OSError) as exc:
-        return [f"the {role} {model} cannot be found any more: {exc}"]
-    if current == identity:
+def _part(evidence: Evidence, suite: Suite, split: str) -> list[str]:
+    """Whoever tries several parts of a suite until one passes has proven nothing."""
+    named = [f"--{name}" for name in ("limit", "filter") if evidence.report.get(name)]
+    if not named:
         return []
-    if identity.startswith("replay ") and not current.startswith("replay "):
-        return [f"the {role}'s answers came from a recording (--replay), not from {model} itself"]
-    return [f"the {role} {model} is not what was measured: its weights, address, options or custom checks changed"]
+    whole = sum(1 for case in suite.cases if split == "all" or case.split == split)
+    counted = f"only {evidence.cases} of {whole} cases were measured" if evidence.cases < whole else "a part was chosen"
+    return [f"{counted} ({', '.join(named)}): trying several parts is optional stopping"]
 
 
 def _told(evidence: Evidence) -> str:

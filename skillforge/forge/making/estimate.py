@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import reduce
 from operator import add
@@ -14,8 +15,10 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import build_request, complete_input, output_text
 from skillforge.engine.solve import solve_request, trace_key
 from skillforge.evals.arms import Arm
-from skillforge.forge.evals import EvalPlan, prepare
+from skillforge.evals.judges.question import Facts, pair_request, rubric_request
+from skillforge.evals.scorers.resolve import questions
 from skillforge.forge.making.create import PROVE, CreatePlan, require_plan
+from skillforge.forge.measuring.plan import EvalPlan, Prepared, prepare
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Request, Usage, Value
 from skillforge.providers.base import Provider
@@ -27,6 +30,7 @@ from skillforge.tokens import CHARACTERS_PER_TOKEN, bound_tokens, estimate_token
 
 DRAFT_TOKENS = 1_500  # of a skill as a teacher writes it, examples by id
 REPAIR_TOKENS = 1_000  # what a repair says beside the answer it repairs
+JUDGE_TOKENS = 80  # of a judge's reply: a sentence or two, and a grade
 
 
 class Expense(Value):
@@ -74,12 +78,32 @@ def estimate_eval(work: Workspace, version: SkillVersion, plan: EvalPlan) -> Est
 
     ready = prepare(work, version, plan, executor)
     asking = [arm for arm in ready.arms if isinstance(arm.executor, PromptExecutor)]
-    return Estimate(expenses=tuple(_arm(work, arm, ready.cases) for arm in asking))
+    return Estimate(
+        expenses=(*(_arm(work, arm, ready.cases, ready.suite.repeat) for arm in asking), *_judges(work, ready))
+    )
 
 
-def _arm(work: Workspace, arm: Arm, cases: Sequence[Case]) -> Expense:
+def _judges(work: Workspace, ready: Prepared) -> list[Expense]:
+    """What judges would be asked about the answers of all arms, were none judged yet and each as long as its label.
+
+    A pair is asked in both orders, and about every arm but the teacher's.
+    """
+    task, asked = ready.arms[0].skill.task_sentence, defaultdict[str, list[tuple[Request, int | None]]](list)
+    for case in ready.cases:
+        facts = Facts(task, case.input, case.expected)
+        answer = "" if case.expected is None else case.expected
+        for spec, judge in questions(ready.scorers, case):
+            pairs = spec.type == "pairwise"
+            request = pair_request(spec, facts, answer, answer) if pairs else rubric_request(spec, facts, answer)
+            arms = [arm for arm in ready.arms[pairs:] if arm.covers(case)]
+            answers = sum(len(arm.epochs(ready.suite.repeat)) for arm in arms)
+            asked[judge] += [(request, JUDGE_TOKENS)] * answers * (2 if pairs else 1)
+    return [_expense("judge", work.provider(model), 0, listed) for model, listed in asked.items()]
+
+
+def _arm(work: Workspace, arm: Arm, cases: Sequence[Case], repeat: int) -> Expense:
     assert isinstance(arm.executor, PromptExecutor)
-    keys = {arm.sample_key(case): case for case in cases}
+    keys = {arm.sample_key(case, epoch): case for epoch in arm.epochs(repeat) for case in cases}
     known = work.samples.known(keys)
     left = [case for key, case in keys.items() if key not in known]
     asked = [_question(arm.skill, arm.executor.role, case) for case in left]

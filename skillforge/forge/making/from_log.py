@@ -16,7 +16,7 @@ from skillforge.engine.proposal import Proposal
 from skillforge.engine.recorded import CUTS, REFUSALS, fitting, read_answer
 from skillforge.errors import InvalidInput, NotFound, UsageError
 from skillforge.evals.sampling import training_cases
-from skillforge.forge.evals import EVALS_FOLDER
+from skillforge.forge.measuring.plan import EVALS_FOLDER
 from skillforge.forge.suites.from_log import suite_name
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Message

@@ -16,7 +16,7 @@ from skillforge.case import Case, Split
 from skillforge.config import store_io
 from skillforge.contract import Validator
 from skillforge.errors import SkillforgeError, UsageError
-from skillforge.forge.evals import EVALS_FOLDER
+from skillforge.forge.measuring.plan import EVALS_FOLDER
 from skillforge.forge.suites.target import SuiteTarget
 from skillforge.forge.workspace import Workspace
 from skillforge.jsonl import MAX_LINE_BYTES

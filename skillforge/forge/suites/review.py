@@ -15,9 +15,9 @@ from skillforge.case import Case, Split, Suite
 from skillforge.engine.parse import find_json
 from skillforge.errors import NotFound, UsageError
 from skillforge.evals.sampling import choose_split
-from skillforge.evals.score import same
+from skillforge.evals.scorers.equality import same
 from skillforge.evals.statistics import Interval, wilson
-from skillforge.forge.evals import EVALS_FOLDER
+from skillforge.forge.measuring.plan import EVALS_FOLDER
 from skillforge.forge.skills import SKILLS_FOLDER
 from skillforge.forge.suites.answer_fields import TEXT, Field, answer_fields
 from skillforge.forge.workspace import Workspace

@@ -10,9 +10,10 @@ from typing import Any
 from skillforge.atomicfile import replace_file
 from skillforge.case import Case, Suite
 from skillforge.errors import UsageError
-from skillforge.forge.evals import EVALS_FOLDER
+from skillforge.forge.measuring.plan import EVALS_FOLDER
 from skillforge.labels import SUFFIX
 from skillforge.remotefile import FILE_SCHEME, RemoteFile, locate
+from skillforge.suitefile import SCHEMA_COMMENT
 from skillforge.today import TodayAnswer, today_lines
 from skillforge.yamlwriter import dump_yaml
 
@@ -54,7 +55,7 @@ class SuiteTarget:
 
     def write(self, body: Mapping[str, Any], cases: Iterable[Case], answers: Iterable[TodayAnswer]) -> None:
         """The files first and the suite last: a suite that can be read is whole, whenever the process died."""
-        text = dump_yaml(dict(body)).encode()
+        text = dump_yaml(dict(body), header=SCHEMA_COMMENT).encode()
         lines = (case.model_dump(exclude_defaults=True) for case in cases)
         rows = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
         files = [(self.cases, rows), (self.today, "".join(today_lines(answers)).encode())]

@@ -1,0 +1,86 @@
+"""What one sample means for a report: small enough to be held for every case of every arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from skillforge.run import RunStatus
+from skillforge.sample import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One arm's answer to one case in one epoch, without texts, prompts and attempts: those are in the store, by
+    ``key``.
+
+    ``status`` is ``error`` where no answer came (never scored). ``output`` is ``None`` unless the run was ``ok``: what
+    failed its checks or was escalated is no answer. ``checks`` are (passed, weight) of the skill's own. Dollars are of
+    this run as paid (``usd``) and at the list price without a cache; ``None`` is unknown, as with tokens and seconds.
+    Nobody was ``asked`` where the arm had been stopped before.
+    """
+
+    key: str
+    status: Literal["ok", "error"]
+    run_status: RunStatus
+    output: Any
+    reason: str
+    checks: tuple[tuple[bool, float], ...]
+    repaired: bool
+    usd: float | None
+    list_usd: float | None
+    cost_estimated: bool
+    input_tokens: int | None
+    output_tokens: int | None
+    latency_s: float | None
+    model: str
+    asked: bool = True
+
+    @classmethod
+    def of(cls, sample: Sample) -> Answer:
+        """The sample's answer. Its reason is kept where it is an error, for the report."""
+        run = sample.run
+        return cls(
+            key=sample.key,
+            status=sample.status,
+            run_status=run.status,
+            output=run.output if run.status == "ok" else None,
+            reason=run.reason if sample.status == "error" else "",
+            checks=tuple((check.passed, check.weight) for check in run.checks),
+            repaired=run.repaired,
+            usd=run.cost.usd,
+            list_usd=run.list_usd,
+            cost_estimated=run.cost.estimated,
+            input_tokens=run.usage.input_tokens,
+            output_tokens=run.usage.output_tokens,
+            latency_s=run.latency_s,
+            model=run.model,
+        )
+
+    @classmethod
+    def not_asked(cls, key: str, why: str) -> Answer:
+        """What stands for the answer of an arm that was stopped: an error that cost nothing, and is kept nowhere."""
+        return cls(
+            key=key,
+            status="error",
+            run_status="error",
+            output=None,
+            reason=f"not asked: {why}",
+            checks=(),
+            repaired=False,
+            usd=0.0,
+            list_usd=0.0,
+            cost_estimated=False,
+            input_tokens=None,
+            output_tokens=None,
+            latency_s=None,
+            model="",
+            asked=False,
+        )
+
+
+Answers = dict[str, tuple[Answer, ...]]
+"""Of one arm: case id -> one answer an epoch, in the order of the cases."""
+
+Table = dict[str, Answers]
+"""Arm name -> its answers."""

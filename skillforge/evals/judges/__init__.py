@@ -1,0 +1,1 @@
+"""Judges: models that grade answers, and how far they can be trusted."""

@@ -1,0 +1,1 @@
+"""An eval as files that people and tools read: HTML, Markdown, JUnit, JSON."""

@@ -1,0 +1,130 @@
+"""A report as Markdown for a pull request: a line to be seen from afar, the verdicts, and the rest folded away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from skillforge.evals import remarks
+from skillforge.evals.pages.groups import lost_groups
+from skillforge.evals.pages.rows import CaseRow
+from skillforge.evals.pages.values import Clean
+from skillforge.evals.reading import (
+    ArmLine,
+    arm_lines,
+    badge,
+    best,
+    dollars,
+    headline,
+    label,
+    measured_in,
+    percent,
+    seconds,
+    signed,
+)
+from skillforge.evals.report import EvalReport
+from skillforge.markdowntext import code, plain
+
+_CASES = 20  # lost cases named
+_SENTENCE = 1000  # characters of one
+
+
+def markdown(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean) -> str:
+    """Badge, headline, a table of verdicts, what helped; figures, lost cases, judges and spend folded.
+
+    Every text is escaped: nothing in it is Markdown, HTML, a mention or a link.
+    """
+    line = best(report)
+    told = f"### {line.word}: {plain(badge(report))}" if line else f"### {plain(badge(report))}"
+    parts = [told, plain(headline(report)), _verdicts(report), _list(remarks.helped(report))]
+    parts.append(_folded("Figures", [_figures(report), _list(remarks.measured(report)), _rule(report)]))
+    parts.append(_folded("Cases that got worse", _lost(report, line, rows, clean)))
+    parts.append(_folded("Judges", [_list(remarks.judges(report))]))
+    money = [*remarks.against_today(report), *remarks.errors(report), remarks.spent(report)]
+    parts.append(_folded("Spend", [_list(money)]))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdicts(report: EvalReport) -> str:
+    lines = arm_lines(report)
+    if not lines:
+        return ""
+    share = measured_in(report)
+    level = f"{100 * lines[0].versus.bounds.level:.4g}%"
+    head = ["verdict", "arm", share, f"difference in points ({level})", "$ per 1,000", "p95", ""]
+    rows = []
+    for line in lines:
+        bounds = line.versus.bounds
+        gap = f"{signed(line.versus.difference)} ({signed(bounds.low)} to {signed(bounds.high)})"
+        verdict = f"**{line.word}**"
+        quality = percent(line.arm.quality)
+        rows.append(
+            [
+                verdict,
+                code(line.label),
+                quality,
+                gap,
+                plain(line.cost),
+                seconds(line.arm.p95_s),
+                plain(line.says, _SENTENCE),
+            ]
+        )
+    return _table(head, rows)
+
+
+def _figures(report: EvalReport) -> str:
+    head = [
+        "arm",
+        "n",
+        measured_in(report),
+        "95% interval",
+        "checks",
+        "p50",
+        "p95",
+        "$ per 1,000",
+        "list price",
+        "errors",
+    ]
+    rows = []
+    for arm in (report.teacher, *report.arms):
+        bounds = f"{100 * arm.bounds.low:.1f} to {100 * arm.bounds.high:.1f}"
+        listed = dollars(arm.list_usd_per_1000, arm.cost_estimated)
+        paid = dollars(arm.usd_per_1000, arm.cost_estimated)
+        times = [seconds(arm.p50_s), seconds(arm.p95_s)]
+        shares = [percent(arm.quality), bounds, percent(arm.checks_passed)]
+        rows.append([code(label(report, arm)), str(arm.n), *shares, *times, paid, listed, str(arm.errors)])
+    return _table(head, rows)
+
+
+def _rule(report: EvalReport) -> str:
+    return plain(f"Rule: {remarks.rule(report)}. Suite {report.suite}, {report.suite_digest[:19]}.")
+
+
+def _lost(
+    report: EvalReport, line: ArmLine | None, rows: Callable[[], Iterator[CaseRow]], clean: Clean
+) -> Sequence[str]:
+    if line is None or not line.versus.lost:
+        return []
+    lost, gained = line.versus.lost, line.versus.gained
+    named = ", ".join(code(case) for case in lost[:_CASES])
+    more = f" and {len(lost) - _CASES:,} more" if len(lost) > _CASES else ""
+    told = f"{code(line.label)}: {len(lost):,} got worse, {len(gained):,} better: {named}{more}"
+    groups = lost_groups(rows(), line.arm.name, lost, clean)
+    return [told, _list([f"{group.what}: {_share(len(group.lost), group.total)}" for group in groups])]
+
+
+def _share(lost: int, total: int) -> str:
+    return f"{lost:,} of {total:,} lost" if total else f"{lost:,} lost"
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {plain(line, _SENTENCE)}" for line in lines)
+
+
+def _folded(title: str, parts: Sequence[str]) -> str:
+    body = "\n\n".join(part for part in parts if part)
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>" if body else ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,0 +1,202 @@
+"""A report as one HTML page that loads nothing: verdict, pictures, tables, and every case to be looked at."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from skillforge.evals import remarks
+from skillforge.evals.pages.charts import intervals, scatter
+from skillforge.evals.pages.data import page_arms, page_cases, script_json
+from skillforge.evals.pages.groups import Group, lost_groups
+from skillforge.evals.pages.rows import CaseRow
+from skillforge.evals.pages.values import Clean
+from skillforge.evals.reading import (
+    arm_lines,
+    badge,
+    best,
+    dollars,
+    headline,
+    label,
+    measured_in,
+    percent,
+    seconds,
+    signed,
+    word,
+)
+from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    name: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean) -> str:
+    """One HTML document. Texts stand in it as text only: the template escapes, the script sets text nodes, and a
+    content security policy lets nothing else run or load.
+    """
+    line = best(report)
+    groups = [] if line is None else lost_groups(rows(), line.arm.name, line.versus.lost, clean)
+    arms = page_arms(report, rows())
+    cases = page_cases(report, rows(), [arm["name"] for arm in arms], clean)
+    style, script = _asset("page.css"), _asset("page.js")
+    values: dict[str, Any] = {
+        "report": report,
+        "best": line,
+        "lines": arm_lines(report),
+        "title": f"{report.skill}: {badge(report)}",
+        "over": " · ".join(["skillforge eval", f"suite {report.suite}", f"split {report.split}"]),
+        "headline": headline(report),
+        "rule": remarks.rule(report),
+        "measured": remarks.measured(report),
+        "helped": remarks.helped(report),
+        "chart": intervals(report),
+        "dots": scatter(report),
+        "unit": measured_in(report),
+        "words": {verdict: word(report, verdict) for verdict in ("pass", "fail")},
+        "tables": _tables(report),
+        "groups": groups,
+        "cases": cases,
+        "judges": remarks.judges(report),
+        "spend": _spend(report),
+        "footer": f"skillforge {__version__} · skill {report.digest[:19]} · suite {report.suite_digest[:19]}",
+        "data": _safe(script_json(_head(report, arms, groups), cases.items)),
+    }
+    page: str = _template().render(
+        **values,
+        sections=_sections(values),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+    return page
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    return environment.from_string(_asset("page.html"))
+
+
+def _asset(name: str) -> Any:
+    """A file of the page, written for it: the only texts that are markup, style or script."""
+    text = files("skillforge.evals.pages").joinpath(name).read_text("utf-8")
+    return text if name.endswith(".html") else _safe(text)
+
+
+def _safe(text: str) -> Any:
+    """A text that the template takes as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _head(report: EvalReport, arms: Sequence[dict[str, str]], groups: Sequence[Group]) -> dict[str, Any]:
+    """What the script knows besides the cases. ``first`` is the arm shown beside the teacher."""
+    line = best(report) or next(iter(arm_lines(report)), None)
+    names = [arm["name"] for arm in arms]
+    return {
+        "arms": [{"label": arm["label"]} for arm in arms],
+        "groups": [{"what": group.what, "lost": group.lost} for group in groups],
+        "first": names.index(line.arm.name) if line is not None else min(1, len(names) - 1),
+        "reference": "Label",
+    }
+
+
+def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
+    named = [
+        ("verdict", "Verdict", True),
+        ("helped", "What helped", values["helped"]),
+        ("difference", "Difference", values["chart"]),
+        ("cost", "Cost", values["dots"]),
+        ("arms", "Arms", True),
+        ("groups", "Where it got worse", values["groups"]),
+        ("cases", "Cases", True),
+        ("judges", "Judges", values["judges"]),
+        ("spend", "Spend", True),
+    ]
+    return [(place, name) for place, name, there in named if there]
+
+
+def _tables(report: EvalReport) -> list[Table]:
+    arms = (report.teacher, *report.arms)
+    tables = [_quality_table(report, arms), _cost_table(report, arms)]
+    fields = list(dict.fromkeys(name for arm in arms for name in arm.fields))
+    if fields:
+        rows = [[label(report, arm), *(percent(arm.fields.get(name)) for name in fields)] for arm in arms]
+        tables.append(Table("By field", ["arm", *fields], rows))
+    others = list(dict.fromkeys(name for arm in arms for name in arm.scores))
+    if len(others) > 1:
+        rows = [[label(report, arm), *(_score(arm, name) for name in others)] for arm in arms]
+        tables.append(Table("By scorer (mean, cases)", ["arm", *others], rows))
+    return tables
+
+
+def _score(arm: ArmReport, name: str) -> str:
+    figures = arm.scores.get(name)
+    if figures is None:
+        return "–"
+    failed = f", {figures.errors} failed" if figures.errors else ""
+    return f"{percent(figures.mean)} ({figures.n:,}{failed})"
+
+
+def _quality_table(report: EvalReport, arms: Sequence[ArmReport]) -> Table:
+    head = ["arm", "cases", measured_in(report), "95% interval", "difference", "interval", "worse", "better"]
+    rows = []
+    for arm in arms:
+        versus = arm.versus_teacher
+        whole = [label(report, arm), f"{arm.n:,}", percent(arm.quality)]
+        whole.append(f"{100 * arm.bounds.low:.1f} to {100 * arm.bounds.high:.1f}" if arm.n else "–")
+        if versus is None:
+            whole += ["–"] * 4
+        else:
+            whole += [signed(versus.difference), f"{signed(versus.bounds.low)} to {signed(versus.bounds.high)}"]
+            whole += [f"{len(versus.lost):,}", f"{len(versus.gained):,}"]
+        rows.append(whole)
+    return Table("Quality, and the difference to the teacher in points", head, rows)
+
+
+def _cost_table(report: EvalReport, arms: Sequence[ArmReport]) -> Table:
+    head = ["arm", "$ per 1,000", "list price", "tokens in", "out", "p50", "p95", "checks passed", "repaired", "errors"]
+    rows = [
+        [
+            label(report, arm),
+            dollars(arm.usd_per_1000, arm.cost_estimated),
+            dollars(arm.list_usd_per_1000, arm.cost_estimated),
+            _count(arm.input_tokens),
+            _count(arm.output_tokens),
+            seconds(arm.p50_s),
+            seconds(arm.p95_s),
+            percent(arm.checks_passed),
+            f"{arm.repaired:,}",
+            f"{arm.errors:,}",
+        ]
+        for arm in arms
+    ]
+    return Table("Cost, speed, reliability", head, rows)
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _spend(report: EvalReport) -> list[str]:
+    told = [remarks.spent(report), *remarks.against_today(report)]
+    return [*told, *remarks.teachers_noise(report), *remarks.errors(report)]

@@ -1,0 +1,1 @@
+"""How right one answer is: the types of scorers, and how a suite's are made."""

@@ -1,0 +1,256 @@
+"""What an eval will measure, found out before the first call is paid for: suite, cases, scorers and arms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypedDict
+
+from skillforge.canonical import canonical_json
+from skillforge.case import Case, Suite
+from skillforge.engine.execute import Executor, PromptExecutor
+from skillforge.engine.frame import complete_input
+from skillforge.engine.programs import COMMAND, own_executor
+from skillforge.engine.recorded import RecordedExecutor
+from skillforge.engine.solve import SOLVE_ROLE
+from skillforge.errors import NotFound, UsageError
+from skillforge.evals.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
+from skillforge.evals.evaluate import Limits, OnSample
+from skillforge.evals.fit import require_fit
+from skillforge.evals.leaks import leaking
+from skillforge.evals.report import Excluded
+from skillforge.evals.sampling import choose_split, filtered, stratified
+from skillforge.evals.scorers.own import OwnScorer
+from skillforge.evals.scorers.resolve import Scorers, scorers_of, spec_of_text
+from skillforge.forge.session import NO_TERMS, Terms
+from skillforge.forge.workspace import Workspace
+from skillforge.skill import Skill
+from skillforge.skillfile import read_skill
+from skillforge.store.registry import SkillVersion
+from skillforge.suitefile import read_suite
+from skillforge.today import read_today
+
+RECORDED = "recorded"
+EVALS_FOLDER = "evals"
+_GIVEN = "given"  # the name of a scorer that the caller spelled out
+
+Executors = Callable[..., PromptExecutor]
+OnStart = Callable[[Sequence[Arm], Sequence[Case], int], None]
+"""Called before the first call with the arms, the cases, and how often each arm answers each case."""
+
+
+class EvalWishes(TypedDict, total=False):
+    """What a caller may ask of an eval; what is left out has its default.
+
+    ``students``: names of models. ``teacher``: a model, ``recorded`` (what the suite holds), or a program
+    (``command:…``). ``suite``: a suite's path (default: the skill's own). ``split``: ``train``, ``dev``, ``test`` or
+    ``all``. ``limit``: a fixed stratified part of that many cases. ``filter``: ``KEY=VALUE`` of the metadata, or a part
+    of the ids. ``repeat``: answers a case. ``arms``: kinds of arms (default: all but ``raw``). ``own``: programs or
+    functions that answer as arms of their own, by name. ``variants``: skill files of the same contract, measured
+    beside. ``scorer``: the metric instead of the suite's: a type, a name of the suite's scorers, a JSON pointer, or a
+    function ``(output, expected, …) -> score``. ``judge``: the model that grades. ``against_itself``: the arms of the
+    skill against their own second answers. ``max_errors`` and ``time_limit_s`` (seconds) stop an eval; what was
+    measured is kept. ``terms`` may hold a budget and a recording.
+    """
+
+    students: Collection[str]
+    teacher: str | None
+    suite: str | Path | None
+    split: str | None
+    limit: int | None
+    filter: str
+    repeat: int | None
+    arms: Collection[ArmKind]
+    own: Mapping[str, Callable[..., Any] | str]
+    variants: Collection[str | Path]
+    scorer: str | Callable[..., Any] | None
+    judge: str | None
+    against_itself: bool
+    max_errors: int | None
+    time_limit_s: float | None
+    terms: Terms
+    on_start: OnStart
+    on_sample: OnSample
+
+
+@dataclass(frozen=True)
+class EvalPlan:
+    """The caller's wishes with their defaults. ``teacher`` may be ``recorded``: the suite's own recording."""
+
+    students: tuple[str, ...]
+    teacher: str
+    suite: Path | None = None
+    split: str | None = None
+    limit: int | None = None
+    filter: str = ""
+    repeat: int | None = None
+    kinds: tuple[ArmKind, ...] = DEFAULT_ARMS
+    own: tuple[Executor, ...] = ()
+    variants: tuple[Path, ...] = ()
+    scorer: str | OwnScorer | None = None
+    judge: str | None = None
+    against_itself: bool = False
+    limits: Limits = field(default_factory=Limits)
+    terms: Terms = NO_TERMS
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an eval will measure. ``suite`` has the plan's wishes in it: its digest names what is really measured.
+
+    ``excluded`` cases are left out for what the skill gives away of them.
+    """
+
+    suite: Suite
+    split: str
+    cases: list[Case]
+    arms: list[Arm]
+    scorers: Scorers
+    excluded: tuple[Excluded, ...] = ()
+
+
+def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Executors) -> Prepared:
+    """Suite, cases, scorers and arms of an eval. ``executor`` opens a model by name and role.
+
+    Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract).
+    """
+    suite = _as_wished(find_suite(work, version, plan.suite), plan)
+    own = plan.scorer if isinstance(plan.scorer, OwnScorer) else None
+    scorers = scorers_of(suite, own, version.skill, work.custom_checks)
+    split, cases = choose_split(suite.cases, plan.split)
+    cases = _labelled(filtered(cases, plan.filter), scorers)
+    require_fit(version.skill, cases, suite, scorers)
+    cases, excluded = _unseen(work, version.skill, cases)
+    if plan.limit is not None:
+        if plan.limit < 1:
+            raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
+        cases = stratified(cases, plan.limit, suite.decision)
+    if plan.own and plan.terms.budget_usd is not None:
+        raise UsageError("programs cannot be held to a budget", hint="leave out --arm, or --budget")
+    today = today_executor(suite)
+    teacher = teacher_executor(suite, plan.teacher, executor)
+    if isinstance(teacher, RecordedExecutor):  # the teacher's answers are today's: one arm, not two
+        today, cases = None, _answered(work, teacher, cases)
+    elif today is not None and (missing := sum(not today.covers(case) for case in cases)):
+        work.say(f"today has no answer to {missing} of {len(cases)} cases: it is compared on the others")
+    wanted = Wanted(
+        kinds=plan.kinds,
+        own=plan.own,
+        variants=tuple(_variant(version.skill, path) for path in plan.variants),
+        again=scorers.metric.labels and not any(case.expected is not None for case in cases),
+        repeat=suite.repeat,
+    )
+    students: list[Executor] = [executor(name) for name in dict.fromkeys(plan.students)]
+    arms = build_arms(version.skill, suite.decision, teacher, students, today, wanted)
+    if plan.against_itself:
+        arms = against_itself(arms, suite.repeat)
+    return Prepared(suite, split, cases, arms, scorers, excluded)
+
+
+def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
+    """The suite named, else the one the skill names, else ``evals/<name>.yaml``; below the repository root."""
+    if path is not None:
+        return read_suite(path)
+    named = version.skill.suite or f"{EVALS_FOLDER}/{version.name}.yaml"
+    found = (work.root / named).resolve()
+    if not found.is_relative_to(work.root):  # a skill file is untrusted: it does not choose what is read elsewhere
+        raise UsageError(f"{version.name}: its suite {named!r} lies outside {work.root}", hint="name it with --suite")
+    if not found.is_file():
+        raise NotFound(f"{version.name} has no suite: {found} does not exist", hint="name one with --suite FILE")
+    return read_suite(found)
+
+
+def today_executor(suite: Suite) -> RecordedExecutor | None:
+    """What the program that the suite was made from was answered, where that was recorded."""
+    return None if suite.today is None else RecordedExecutor.of(suite.cases, read_today(suite.today))
+
+
+def teacher_executor(suite: Suite, teacher: str, executor: Executors) -> Executor:
+    """The teacher of an eval: a model, or a program (``command:…``). ``recorded`` is the suite's recording, else what
+    its program was answered.
+    """
+    if teacher == RECORDED and not suite.recorded and (today := today_executor(suite)) is not None:
+        return today
+    if teacher.startswith(COMMAND):
+        return own_executor("teacher", teacher)
+    return executor(teacher_model(suite, teacher), role=SOLVE_ROLE)
+
+
+def teacher_model(suite: Suite, teacher: str) -> str:
+    """``recorded`` as the replay of the suite's recording; any other name as it is."""
+    if teacher != RECORDED:
+        return teacher
+    if not suite.recorded:
+        raise UsageError(
+            f"the suite {suite.name} has no recorded teacher",
+            hint="name a live one with --teacher, or add recorded: file://… to the suite",
+        )
+    return f"replay:{suite.recorded}"
+
+
+def _as_wished(suite: Suite, plan: EvalPlan) -> Suite:
+    """The suite with what the caller asked for instead: whatever can change a figure is part of its digest."""
+    update: dict[str, Any] = {}
+    if isinstance(plan.scorer, str) and plan.scorer.startswith("{"):
+        update["scorers"] = {**suite.scorers, _GIVEN: spec_of_text(plan.scorer)}
+        update["decision"] = suite.decision.model_copy(update={"metric": _GIVEN})
+    elif plan.scorer is not None:
+        metric = plan.scorer if isinstance(plan.scorer, str) else plan.scorer.identity
+        update["decision"] = suite.decision.model_copy(update={"metric": metric})
+    if plan.judge is not None:
+        update["judge"] = plan.judge
+    if plan.repeat is not None:
+        if plan.repeat < 1:
+            raise UsageError("--repeat must be at least 1", hint="leave it out to answer every case once")
+        update["repeat"] = plan.repeat
+    return suite.model_copy(update=update) if update else suite
+
+
+def _labelled(cases: list[Case], scorers: Scorers) -> list[Case]:
+    """The cases the metric can score; all of them where none has a label (then only agreement is measured)."""
+    if not scorers.metric.labels:
+        return cases
+    return [case for case in cases if case.expected is not None] or cases
+
+
+def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> tuple[list[Case], tuple[Excluded, ...]]:
+    """The cases of which the skill gives nothing away: an answer that stands in the prompt measures nothing.
+
+    Raises ``UsageError`` when none is left.
+    """
+    shown = {canonical_json(complete_input(skill, example.input)) for example in skill.examples.items}
+    seen = [case.id for case in cases if canonical_json(complete_input(skill, case.input)) in shown]
+    examples = tuple(Excluded(case=case_id, why="its input is an example of the skill") for case_id in seen)
+    rest = [case for case in cases if case.id not in set(seen)]
+    leaks = tuple(leaking(skill, rest))
+    left = [case for case in rest if case.id not in {item.case for item in leaks}]
+    if not left:
+        raise UsageError(
+            "every case is an example of the skill, or stands in it", hint="measure it on another split or suite"
+        )
+    if examples:
+        work.say(f"{len(examples)} cases are left out: they are examples of the skill")
+    for item in leaks[:3]:
+        work.say(f"case {item.case} is left out: {item.why}")
+    if len(leaks) > 3:
+        work.say(f"{len(leaks) - 3} more cases are left out, for the like: the report names them")
+    return left, (*examples, *leaks)
+
+
+def _answered(work: Workspace, teacher: RecordedExecutor, cases: list[Case]) -> list[Case]:
+    """The cases a recorded teacher has an answer to: students are not paid for what nobody can compare them on."""
+    known = [case for case in cases if teacher.covers(case)]
+    if not known:
+        raise UsageError("no case has a recorded answer", hint="name a live teacher with --teacher")
+    if len(known) < len(cases):
+        work.say(f"{len(cases) - len(known)} cases are left out: they have no recorded answer")
+    return known
+
+
+def _variant(skill: Skill, path: Path) -> Skill:
+    """Another form of the skill, from its file. Raises ``UsageError`` where its contract is another one."""
+    other = read_skill(path).skill
+    if (other.input, other.output) != (skill.input, skill.output):
+        raise UsageError(f"{path}: a variant has the same input and output as the skill", hint="align the contracts")
+    return other

@@ -1,0 +1,180 @@
+"""From the answers of an eval to its report, and the evidence that is kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from skillforge.case import Case
+from skillforge.config import store_io
+from skillforge.engine.execute import PromptExecutor
+from skillforge.engine.frame import HARNESS
+from skillforge.evals.answer import Table
+from skillforge.evals.clusters import clusters_of
+from skillforge.evals.pages.rows import CaseRow, case_rows
+from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.scorers.resolve import judged_by
+from skillforge.evals.summary import Measure, Summary, repayments, summarise
+from skillforge.forge.files.evidence_files import keep_evidence
+from skillforge.forge.making.made import made_usd
+from skillforge.forge.measuring.judging import Judged
+from skillforge.forge.measuring.plan import EvalPlan, Prepared
+from skillforge.forge.workspace import Workspace
+from skillforge.providers.replay import Replay
+from skillforge.store.evidence import Measured as Row
+from skillforge.store.registry import SkillVersion
+
+
+class Circumstances(NamedTuple):
+    """What it took to measure this time. ``spent_usd`` of ``None`` is unknown."""
+
+    samples: int
+    reused: int
+    spent_usd: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A report, and what it was made from: ``rows`` are its cases with every arm's answer, for pages and files."""
+
+    report: EvalReport
+    ready: Prepared
+    table: Table
+    summary: Summary
+    cases: list[Case]
+
+    def rows(self) -> Iterator[CaseRow]:
+        return case_rows(self.cases, self.table, self.summary)
+
+
+def measure_of(ready: Prepared, judged: Judged) -> Measure:
+    """How this eval is judged, with what its judges said."""
+    scorers = judged_by(ready.scorers, judged.scores)
+    return Measure(
+        decision=ready.suite.decision,
+        metric=scorers.metric,
+        others=scorers.others,
+        clusters=clusters_of(ready.cases, ready.suite.decision),
+    )
+
+
+def report_of(
+    work: Workspace,
+    version: SkillVersion,
+    plan: EvalPlan,
+    ready: Prepared,
+    table: Table,
+    judged: Judged,
+    circumstances: Circumstances,
+) -> Measured:
+    """The report of an eval: every figure is derived from the answers."""
+    suite = ready.suite
+    cases = comparable(work, ready)
+    summary = summarise(ready.arms, cases, table, measure_of(ready, judged))
+    reports = [_without_secrets(work, report) for report in summary.arms]
+    asked = [arm.name for arm in ready.arms if not arm.is_today]
+    dollars = [answer.usd for name in asked for epochs in table[name].values() for answer in epochs]
+    dollars += [audit.usd for audit in judged.audits]
+    known = [value for value in dollars if value is not None]
+    today = next((arm.name for arm in ready.arms if arm.is_today), None)
+    made = None if today is None else made_usd(work, version.name)
+    report = EvalReport(
+        skill=version.name,
+        version=version.version,
+        digest=version.digest,
+        suite=suite.name,
+        suite_digest=suite.digest(),
+        split=ready.split,
+        cases=len(cases),
+        decision=suite.decision,
+        reference=summary.reference,
+        teacher=reports[0],
+        arms=tuple(reports[1:]),
+        samples=circumstances.samples,
+        reused=circumstances.reused,
+        cost_usd=sum(known) if len(known) == len(dollars) else None,
+        spent_usd=circumstances.spent_usd,
+        seconds=circumstances.seconds,
+        today=today,
+        made_usd=made,
+        repaid_after=repayments(reports, made),
+        second_pass=summary.second_pass,
+        repeat=suite.repeat,
+        limit=plan.limit,
+        filter=plan.filter,
+        against_itself=plan.against_itself,
+        excluded=ready.excluded,
+        judges=judged.audits,
+    )
+    return Measured(report, ready, table, summary, cases)
+
+
+def cleaned(work: Workspace, ready: Prepared) -> bool:
+    """Whether outputs are scored as the store keeps them, without secrets: a resumed eval has only these, a fresh one
+    must score the same. So must a replayed one: no recording holds secrets, whatever the store keeps.
+    """
+    providers = [arm.executor.provider for arm in ready.arms if isinstance(arm.executor, PromptExecutor)]
+    return store_io(work.settings) != "full" or any(isinstance(provider, Replay) for provider in providers)
+
+
+def _without_secrets(work: Workspace, report: ArmReport) -> ArmReport:
+    """Reasons quote what a server said; a report is printed and kept. Under ``store_io`` ``none`` it holds none."""
+    if store_io(work.settings) == "none":
+        return report.model_copy(update={"error_reasons": ()})
+    told = tuple((work.redactor.text(reason), count) for reason, count in report.error_reasons)
+    return report.model_copy(update={"error_reasons": told})
+
+
+def comparable(work: Workspace, ready: Prepared) -> list[Case]:
+    """The cases with their labels as outputs are scored: without secrets, where outputs are."""
+    if not cleaned(work, ready):
+        return ready.cases
+    clean = work.redactor.value
+    return [case.model_copy(update={"expected": clean(case.expected)}) for case in ready.cases]
+
+
+def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measured) -> None:
+    """One row of evidence for every student; none where the newest row of that student says the same already.
+
+    An arm against itself, or a variant, is no evidence of the skill.
+    """
+    report = measured.report
+    if report.against_itself:
+        return
+    identities = {arm.name: arm.executor.identity for arm in measured.ready.arms}
+    for arm in report.arms:
+        if arm.kind != "skill" or arm.versus_teacher is None:
+            continue
+        row = Row(
+            skill=version.name,
+            digest=version.digest,
+            student=arm.student,
+            student_identity=identities[arm.name],
+            teacher=plan.teacher,
+            teacher_identity=identities[report.teacher.name],
+            suite=report.suite,
+            suite_digest=report.suite_digest,
+            split=report.split,
+            cases=report.cases,
+            harness=HARNESS,
+            verdict=arm.versus_teacher.verdict,
+            report=report.model_dump(mode="json"),
+            samples=_decisive(report, measured.table),
+        )
+        latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
+        if latest is None or not latest.same_as(row):
+            work.evidence.add(row)
+    keep_evidence(work.root, version.name, work.evidence, work.redactor, work.say)
+
+
+def _decisive(report: EvalReport, table: Table) -> dict[str, dict[str, str]]:
+    """Sample keys of the lost and gained cases, by case id, of every skill arm and of the teacher."""
+    keys: dict[str, dict[str, str]] = {report.teacher.name: {}}
+    for arm in report.arms:
+        if arm.kind == "skill" and arm.versus_teacher is not None:
+            cases = (*arm.versus_teacher.lost, *arm.versus_teacher.gained)
+            for name in (arm.name, report.teacher.name):
+                keys.setdefault(name, {}).update({case_id: table[name][case_id][0].key for case_id in cases})
+    return keys

@@ -1,0 +1,189 @@
+"""Whether evidence still speaks of what is there: skill, suite, judge, teacher and student as they are now.
+
+Evidence names the identity of everything it was measured with. Nothing is asked, no key is looked up, no model is
+loaded to compare them; files in object stores are not fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from skillforge.case import Suite
+from skillforge.engine.execute import Executor, PromptExecutor
+from skillforge.engine.frame import HARNESS
+from skillforge.errors import MissingPackage, SkillforgeError
+from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, find_suite, teacher_executor
+from skillforge.forge.workspace import Workspace
+from skillforge.remotefile import STORES
+from skillforge.store.evidence import Evidence
+from skillforge.store.registry import SkillVersion
+
+_STORE = re.compile(
+    rf"^(?:cases|today|recorded): *[\"']?(?:{'|'.join(STORES)})://".encode(), re.MULTILINE | re.IGNORECASE
+)
+
+_CASES = re.compile(rb"^cases: *[\"']?file://([^\"'\r\n]+)", re.MULTILINE)
+MOST_BYTES = 8 * 1_048_576
+
+What = Literal["skill", "suite", "judge", "teacher", "student", "harness", "recording", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not what was measured: which, and why in words.
+
+    ``recording`` (a model's answers were replayed) and ``missing`` (a package that is not installed here) keep evidence
+    from being proof of the model, and say nothing of whether it changed.
+    """
+
+    what: What
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest result of a skill's version (of another version where it has none), and what changed since."""
+
+    evidence: Evidence
+    stale: tuple[Change, ...]
+
+
+def standings(work: Workspace, versions: Sequence[SkillVersion]) -> list[Standing | None]:
+    """Where each version stands; ``None`` where no version of its skill was ever measured.
+
+    Suites of more than 8 MiB are not compared here: one look at all skills must not take minutes.
+    """
+    now = _Now(work, MOST_BYTES)
+    return [now.standing(version) for version in versions]
+
+
+def stale_since(work: Workspace, version: SkillVersion, evidence: Sequence[Evidence]) -> list[tuple[Change, ...]]:
+    """Of each result what is not what was measured any more, of what ``version`` would be measured with now."""
+    now = _Now(work)
+    return [tuple(now.changes(version, item)) for item in evidence]
+
+
+class _Now:
+    """Compares evidence with what is there. A suite and a model's identity are looked up once, however many rows."""
+
+    def __init__(self, work: Workspace, most: int | None = None) -> None:
+        self._work = work
+        self._most = most  # bytes of a suite that is compared
+        self._suites: dict[Path, Suite | str | None] = {}
+
+    def standing(self, version: SkillVersion) -> Standing | None:
+        measured = self._work.evidence.for_skill(version.name)
+        own = [item for item in measured if item.digest == version.digest]
+        newest = next(iter(own or measured), None)
+        return None if newest is None else Standing(newest, tuple(self.changes(version, newest)))
+
+    def changes(self, version: SkillVersion, evidence: Evidence) -> list[Change]:
+        found = []
+        if evidence.digest != version.digest:
+            found.append(Change("skill", f"another version of {version.name} was measured, not @{version.version}"))
+        suite = self._suite(version, evidence)
+        if isinstance(suite, str):
+            found.append(Change("suite", suite))
+        elif suite is not None and suite.digest() != evidence.suite_digest:
+            found.append(Change("suite", f"the cases, the scorers or the rule of the suite {suite.name} changed"))
+        models = model_changes(self._work, evidence, suite if isinstance(suite, Suite) else None)
+        return found + [change for change in models if change.what not in ("recording", "missing")]
+
+    def _suite(self, version: SkillVersion, evidence: Evidence) -> Suite | str | None:
+        """The suite the evidence is about as it is now: the skill's, else the one of that name; or why there is none.
+        ``None`` for one in an object store.
+        """
+        own = self._read(version, None)
+        if own is None or (isinstance(own, Suite) and own.name == evidence.suite):
+            return own
+        file = self._work.root / EVALS_FOLDER / f"{evidence.suite}.yaml"
+        if file.is_file() and file.resolve().is_relative_to(self._work.root.resolve()):
+            return self._read(version, file)
+        if isinstance(own, str):
+            return own
+        return f"the suite {evidence.suite} is not in {EVALS_FOLDER}/ any more"
+
+    def _read(self, version: SkillVersion, file: Path | None) -> Suite | str | None:
+        place = file or self._work.root / (version.skill.suite or f"{EVALS_FOLDER}/{version.name}.yaml")
+        if place not in self._suites:
+            try:
+                self._suites[place] = self._found(version, file, place)
+            except (SkillforgeError, OSError) as exc:
+                self._suites[place] = f"the suite cannot be read: {str(exc).partition(chr(10))[0]}"
+        return self._suites[place]
+
+    def _found(self, version: SkillVersion, file: Path | None, place: Path) -> Suite | None:
+        """``None`` where the suite's lines lie in an object store, or are too many. A glance at it tells."""
+        if place.is_file():
+            text = place.read_bytes()
+            cases = _CASES.search(text)
+            beside = place.parent / cases[1].decode("utf-8", "replace") if cases else place
+            large = self._most is not None and beside.is_file() and beside.stat().st_size > self._most
+            if large or _STORE.search(text):
+                return None
+        return find_suite(self._work, version, file)
+
+
+def model_changes(work: Workspace, evidence: Evidence, suite: Suite | None) -> list[Change]:
+    """The models, and the frame they are asked in, that are not those that were measured. ``suite`` is ``None`` where
+    it cannot be read: then a recorded teacher is left out.
+    """
+    found = []
+    if evidence.harness != HARNESS:
+        why = f"it was measured with another harness ({evidence.harness}, now {HARNESS}): models see other prompts now"
+        found.append(Change("harness", why))
+    found += _changed(work, "student", evidence.student, evidence.student_identity, None)
+    if suite is not None or evidence.teacher != RECORDED:
+        found += _changed(work, "teacher", evidence.teacher, evidence.teacher_identity, suite)
+    for judge in _judges(evidence.report):
+        found += _judge_changed(work, *judge)
+    return found
+
+
+def _changed(work: Workspace, role: What, model: str, identity: str, suite: Suite | None) -> list[Change]:
+    """Why the model is not the one that was measured. No key is looked up for that, nothing is asked."""
+
+    def executor(name: str, *, role: str = "run") -> PromptExecutor:
+        return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
+
+    try:
+        now: Executor = executor(model) if suite is None else teacher_executor(suite, model, executor)
+        current = now.identity
+    except (SkillforgeError, OSError) as exc:
+        return [_not_found(role, model, exc)]
+    if current == identity:
+        return []
+    if identity.startswith("replay ") and not current.startswith("replay "):
+        return [Change("recording", f"the {role}'s answers came from a recording (--replay), not from {model} itself")]
+    why = f"the {role} {model} is not what was measured: its weights, address, options or custom checks changed"
+    return [Change(role, why)]
+
+
+def _judge_changed(work: Workspace, model: str, identity: str) -> list[Change]:
+    try:
+        current = work.provider(model).fingerprint()
+    except (SkillforgeError, OSError) as exc:
+        return [_not_found("judge", model, exc)]
+    if current == identity:
+        return []
+    if identity.startswith("replay ") and not current.startswith("replay "):
+        return [Change("recording", f"the judge's grades came from a recording (--replay), not from {model} itself")]
+    return [Change("judge", f"the judge {model} is not what graded: its weights, address or options changed")]
+
+
+def _not_found(role: What, model: str, exc: Exception) -> Change:
+    what: What = "missing" if isinstance(exc, MissingPackage) else role
+    return Change(what, f"the {role} {model} cannot be found any more: {exc}")
+
+
+def _judges(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(model, identity) of every judge of a report, each once. Reports come from files too: what is none is skipped."""
+    listed = report.get("judges")
+    judges = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list | tuple) else []
+    named = [(item.get("model"), item.get("identity")) for item in judges]
+    whole = [(model, identity) for model, identity in named if isinstance(model, str) and isinstance(identity, str)]
+    return list(dict.fromkeys(pair for pair in whole if all(pair)))

@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean weights
+.PHONY: help demo test lint bench clean weights browser
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -22,7 +22,7 @@ help:
 demo: .venv/.local weights
 	@$(PY) -m skillforge demo
 
-test: .venv/.dev weights
+test: .venv/.dev weights browser
 	@$(wildcard .ci/offline) $(PY) -m pytest $(PYTEST_ARGS)
 
 lint: .venv/.dev
@@ -40,6 +40,10 @@ clean:
 
 weights: | .venv/.local
 	@$(PY) -m skillforge models pull $(WEIGHTS) > /dev/null
+
+# For the test that looks at the HTML report; where it cannot be had, that test is skipped.
+browser: | .venv/.dev
+	@$(PY) tests/browser/pull_chromium.py
 
 # A stamp is newer than the interpreter and pyproject.toml, or pip runs again. What dev installs holds local.
 .venv/.local: pyproject.toml $(PY)

@@ -37,7 +37,7 @@ def bench(script: str, *args: str) -> str:
 
 
 def test_a_killed_eval_goes_on_and_pays_for_nothing_twice() -> None:
-    assert "40 cases x 3 model arms" in bench("kill_resume.py", "40", "2")
+    assert "2 of 2 kills landed in the middle of an eval" in bench("kill_resume.py", "40", "2")
 
 
 def test_hostile_files_are_refused_with_their_line_and_nothing_is_fetched() -> None:

@@ -191,10 +191,10 @@ def _interrupted(bar: Progress | None) -> str:
 
 def exit_code(report: EvalReport, student: str | None = None) -> int:
     """The verdict as an exit code: of ``student`` when named, else the best one; 4 when errors spoiled the eval."""
-    from skillforge.evals.summary import MAX_ERRORS
+    from skillforge.evals.trust import MAX_ERRORS
 
     def spoiled(arm: ArmReport) -> bool:
-        return arm.errors > MAX_ERRORS * (arm.errors + arm.n)
+        return arm.errors > MAX_ERRORS * (arm.answers or arm.errors + arm.n)
 
     chosen = [arm for arm in report.candidates() if student in (None, arm.student)]
     sound = [arm for arm in chosen if not spoiled(arm)]

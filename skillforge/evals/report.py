@@ -43,7 +43,8 @@ class Lift(Value):
 
 
 class ArmReport(Value):
-    """What one arm did. ``quality`` is the mean score over ``n`` scored cases; errors are counted apart.
+    """What one arm did. ``quality`` is the mean score over ``n`` scored cases; of its ``answers`` (several to a case
+    where they are repeated; of a teacher without labels those of both passes) the errors are counted apart.
 
     ``error_reasons`` are the commonest of them, each with how often it was given; ``score_errors`` is how many cases
     the scorer (a judge, a function) failed on. ``scores`` holds every scorer of the suite by name.
@@ -57,6 +58,7 @@ class ArmReport(Value):
     student: str
     model: str
     n: int
+    answers: int = 0
     errors: int
     error_reasons: tuple[tuple[str, int], ...] = ()
     score_errors: int = 0

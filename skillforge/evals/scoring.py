@@ -15,14 +15,19 @@ from skillforge.evals.scorers.base import Item, Score, Scorer
 @dataclass
 class Scores:
     """One arm under one scorer. ``values``: case id -> mean over its epochs in [0, 1], of the cases that were scored,
-    in the order of the cases. ``errors``: case id -> why the scorer failed. ``unscored``: how many answers it said
-    nothing of. ``parts``: name -> mean over the cases (single fields, named checks).
+    in the order of the cases. ``errors``: case id -> why the scorer failed. ``silent``: case id -> how many answers it
+    said nothing of. ``parts``: name -> mean over the cases (single fields, named checks).
     """
 
     values: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-    unscored: int = 0
+    silent: dict[str, int] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def unscored(self) -> int:
+        """How many answers nothing is said of."""
+        return sum(self.silent.values())
 
     @property
     def mean(self) -> float | None:
@@ -67,7 +72,7 @@ def _scored(found: Scores, case_id: str, scores: list[Score]) -> list[Score]:
         if score.error:
             found.errors.setdefault(case_id, score.error)
         elif math.isnan(score.value):
-            found.unscored += 1
+            found.silent[case_id] = found.silent.get(case_id, 0) + 1
         else:
             counted.append(score)
     return [] if case_id in found.errors else counted

@@ -16,6 +16,7 @@ from skillforge.engine.journal import SampleJournal
 from skillforge.evals.answer import Table
 from skillforge.evals.arms import CANDIDATES, Arm
 from skillforge.evals.evaluate import Evaluation, Limits, OnSample
+from skillforge.evals.gates import floor_test
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scoring import score_answers
 from skillforge.evals.statistics import BettingTest, largest_of
@@ -73,11 +74,20 @@ class Race:
         self._cases = cases
         self._clusters = measure.clusters
         self._tests = {name: BettingTest(rule.margin, rule.alpha, largest) for name in candidates}
+        floors = {
+            name: floor_test(rule, largest) for name in candidates
+        }  # of the least quality, where one is asked for
+        self._floors = {name: test for name, test in floors.items() if test is not None}
 
     @property
     def running(self) -> list[str]:
-        """The candidates whose verdict is not sure yet."""
-        return [name for name, test in self._tests.items() if test.verdict == "inconclusive"]
+        """The candidates whose verdict is not sure yet: neither one surely too bad nor one good enough in all."""
+        return [name for name in self._tests if self._open(name)]
+
+    def _open(self, name: str) -> bool:
+        floor = self._floors.get(name)
+        verdicts = {self._tests[name].verdict, "pass" if floor is None else floor.verdict}
+        return "fail" not in verdicts and "inconclusive" in verdicts
 
     def blocks(self) -> Iterator[list[Case]]:
         """The cases in blocks of at least ``BLOCK`` in their random order; no cluster is parted."""
@@ -102,6 +112,8 @@ class Race:
             scores = score_answers(measure.metric, block, table[name], expected).values
             for ids in self._units([case.id for case in block if case.id in scores and case.id in bar]):
                 self._tests[name].add(*(scores[case_id] - bar[case_id] for case_id in ids))
+                if (floor := self._floors.get(name)) is not None:
+                    floor.add(*(scores[case_id] - 1 for case_id in ids))
 
     def _units(self, ids: Sequence[str]) -> Iterator[list[str]]:
         """Ids that go together: those of one cluster, each other one alone."""

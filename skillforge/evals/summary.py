@@ -11,14 +11,15 @@ from skillforge.case import Case, Decision
 from skillforge.evals.answer import Answer, Answers, Table
 from skillforge.evals.arms import CANDIDATES, ArmKind
 from skillforge.evals.comparison import Bounds, Comparison, Pairing
+from skillforge.evals.gates import floor_verdict, gated, quality_interval
 from skillforge.evals.report import ArmReport, Lift, Reference, ScorerFigures
 from skillforge.evals.scorers.base import Scorer
 from skillforge.evals.scoring import Scores, score_answers
-from skillforge.evals.statistics import Interval, holm, mean_interval, percentile, wilson
+from skillforge.evals.statistics import Interval, holm, percentile
+from skillforge.evals.trust import Seen, untrusted
 from skillforge.evals.versus_today import list_prices, real_prices, repaid_after, versus_today
 
-MAX_ERRORS = 0.02  # share of infrastructure errors above which nothing is concluded
-MAX_LOPSIDED = 0.01  # difference in that share between student and teacher
+_NO_LABELS = "no labels: this is agreement with the teacher, not quality"
 _REASONS = 3  # of errors that are told
 _LIFTS = {"skill": ("bare", "examples", "raw"), "variant": ("skill", "bare")}
 
@@ -82,19 +83,47 @@ def summarise(arms: Sequence[Contestant], cases: Sequence[Case], table: Table, m
     scores = {arm.name: score_answers(measure.metric, cases, table[arm.name], expected) for arm in arms}
     again = next((arm.name for arm in arms if arm.kind == "again"), None) if reference == "teacher" else None
     bar = scores[again or first]
+    passes: dict[str, tuple[Answers, ...]] = {arm.name: (table[arm.name],) for arm in arms}
+    if again is not None:  # a case takes part with both: what one of them lacks is the teacher's
+        passes[first] = (table[first], table[again])
     reports = [
-        _arm(arm, table[arm.name], bar if arm.name == first else scores[arm.name], cases, expected, measure)
+        _arm(arm, passes[arm.name], bar if arm.name == first else scores[arm.name], cases, expected, measure)
         for arm in arms
     ]
     reports = _with_today(arms, table, reports, None if reference == "teacher" else scores)
     teacher, *others = (report for report in reports if report.kind != "again")
+    counted = expected if reference == "labels" else None
+    seen = {name: Seen(_counted(given, counted), scores[name]) for name, given in passes.items()}
+    there = replace(seen[first], scores=bar)
     alone = reference == "teacher" and again is None
     shared = replace(measure, decision=shared_alpha(measure.decision, arms))
     pairings = {report.name: _pairing(scores[report.name], bar, shared) for report in others}
-    compared = [_judged(report, teacher, pairings[report.name], shared.decision, alone) for report in others]
+    strict = replace(measure, decision=_alpha_of_one(measure.decision, arms))
+    compared = []
+    for report in others:
+        pairing = pairings[report.name]
+        versus = pairing.compared().model_copy(update={"saving": _saving(report, teacher)})
+        if why := _NO_LABELS if alone else untrusted(seen[report.name], there):
+            versus = versus.model_copy(update={"verdict": "inconclusive", "reason": why, "cases_needed": None})
+        else:
+            versus = _gated(versus, report, seen[report.name], pairing, strict)
+        compared.append(report.model_copy(update={"versus_teacher": versus}))
     compared = _adjusted(compared, pairings, measure.decision)
     compared = [_with_lifts(report, compared, scores, measure) for report in compared]
     return Summary(reference, again is not None, [teacher, *compared], scores)
+
+
+def _counted(passes: Iterable[Answers], counted: Mapping[str, Any] | None) -> tuple[Answers, ...]:
+    """The answers to the cases that are scored at all: of those without a label no error can spoil a figure."""
+    if counted is None:
+        return tuple(passes)
+    return tuple({case: given for case, given in answers.items() if case in counted} for answers in passes)
+
+
+def _gated(versus: Comparison, report: ArmReport, seen: Seen, pairing: Pairing, measure: Measure) -> Comparison:
+    rule, binary = measure.decision, measure.metric.binary
+    floor = floor_verdict(seen.scores.values, pairing, rule, binary=binary, clusters=measure.clusters)
+    return gated(versus, report, seen.passes[-1], floor, rule)
 
 
 def repayments(reports: Iterable[ArmReport], made_usd: float | None) -> dict[str, int]:
@@ -122,30 +151,31 @@ def _with_today(
 
 def _arm(
     arm: Contestant,
-    answers: Answers,
+    passes: Sequence[Answers],
     scores: Scores,
     cases: Sequence[Case],
     expected: Mapping[str, Any],
     measure: Measure,
 ) -> ArmReport:
-    given = [answer for epochs in answers.values() for answer in epochs]
+    given = [answer for answers in passes for epochs in answers.values() for answer in epochs]
     answered = [answer for answer in given if answer.status == "ok"]
     checked = [passed for answer in answered for passed, _ in answer.checks]
     latencies = [answer.latency_s for answer in answered if answer.latency_s is not None]
     dollars = _mean([answer.usd for answer in answered])
     listed = _mean([answer.list_usd for answer in answered])
-    others = {scorer.name: score_answers(scorer, cases, answers, expected) for scorer in measure.others}
+    others = {scorer.name: score_answers(scorer, cases, passes[-1], expected) for scorer in measure.others}
     return ArmReport(
         name=arm.name,
         kind=arm.kind,
         student=arm.student,
         model=next((answer.model for answer in answered if answer.model), ""),
         n=len(scores.values),
+        answers=len(given),
         errors=len(given) - len(answered),
         error_reasons=_reasons(given),
         score_errors=len(scores.errors),
         quality=scores.mean,
-        bounds=_bounds(_quality_interval(scores, measure)),
+        bounds=_bounds(quality_interval(scores.values, binary=measure.metric.binary, clusters=measure.clusters)),
         fields=scores.parts,
         scores={name: _figures(found) for name, found in {measure.metric.name: scores, **others}.items()},
         checks_passed=sum(checked) / len(checked) if checked else None,
@@ -158,17 +188,6 @@ def _arm(
         p50_s=percentile(latencies, 50),
         p95_s=percentile(latencies, 95),
     )
-
-
-def _quality_interval(scores: Scores, measure: Measure) -> Interval:
-    values = list(scores.values.values())
-    if measure.clusters:
-        groups = [measure.clusters.get(case_id, f"\0{case_id}") for case_id in scores.values]
-        if len(set(groups)) < len(groups):
-            return mean_interval(values, groups=groups)
-    if measure.metric.binary and all(value in (0.0, 1.0) for value in values):
-        return wilson(round(sum(values)), len(values))
-    return mean_interval(values)
 
 
 def _figures(scores: Scores) -> ScorerFigures:
@@ -195,72 +214,17 @@ def _pairing(scores: Scores, bar: Scores, measure: Measure) -> Pairing:
     )
 
 
-def _judged(report: ArmReport, teacher: ArmReport, pairing: Pairing, rule: Decision, alone: bool) -> ArmReport:
-    """The report with its comparison; the verdict is held back where nothing may be concluded."""
-    versus = pairing.compared().model_copy(update={"saving": _saving(report, teacher)})
-    reason = _untrusted(report, teacher)
-    if alone:
-        reason = "no labels: this is agreement with the teacher, not quality"
-    if reason:
-        versus = versus.model_copy(update={"verdict": "inconclusive", "reason": reason, "cases_needed": None})
-    else:
-        versus = _gated(versus, report, rule)
-    return report.model_copy(update={"versus_teacher": versus})
-
-
-def _untrusted(report: ArmReport, teacher: ArmReport) -> str:
-    """Why infrastructure errors or a scorer that failed forbid a conclusion, or an empty string."""
-    if teacher.n and not teacher.quality:
-        return "the teacher is right on no case: the labels or the metric do not fit the task"
-    lost = [(arm.errors, arm.errors + arm.n + arm.score_errors) for arm in (report, teacher)]
-    shares = [errors / max(1, total) for errors, total in lost]
-    if max(shares) > MAX_ERRORS:
-        return f"{max(shares):.1%} infrastructure errors (at most {MAX_ERRORS:.0%})"
-    if abs(shares[0] - shares[1]) > MAX_LOPSIDED:
-        return f"errors are lopsided: {shares[0]:.1%} here, {shares[1]:.1%} at the teacher"
-    unread = max(arm.score_errors / max(1, arm.n + arm.score_errors) for arm in (report, teacher))
-    if unread > MAX_ERRORS:
-        return f"the scorer failed on {unread:.1%} of the answers (at most {MAX_ERRORS:.0%})"
-    return ""
-
-
-def _gated(versus: Comparison, report: ArmReport, rule: Decision) -> Comparison:
-    """The comparison under the suite's further conditions: a missed one is a fail, an unknown one holds a pass back.
-
-    Quality is judged by its one-sided bounds at alpha; latency and cost by what was measured.
-    """
-    missed, open_ = [], []
-    if rule.min_quality is not None and report.quality is not None:
-        if report.bounds.high < rule.min_quality:
-            missed.append(f"quality is below {rule.min_quality:.1%}")
-        elif report.bounds.low < rule.min_quality:
-            open_.append(f"quality may be below {rule.min_quality:.1%}")
-    limits = (
-        ("p95 latency", None if report.p95_s is None else report.p95_s * 1000, rule.max_p95_ms, "{:,.0f} ms"),
-        ("the cost of 1,000 runs", report.usd_per_1000, rule.max_cost_per_1k, "${:,.2f}"),
-    )
-    for what, value, most, form in limits:
-        if most is None:
-            continue
-        if value is None:
-            open_.append(f"{what} is unknown, and must be at most {form.format(most)}")
-        elif value > most:
-            missed.append(f"{what} is {form.format(value)}, more than {form.format(most)}")
-    if missed:
-        return versus.model_copy(update={"verdict": "fail", "reason": "; ".join(missed), "cases_needed": None})
-    if open_ and versus.verdict == "pass":
-        return versus.model_copy(update={"verdict": "inconclusive", "reason": "; ".join(open_)})
-    return versus
-
-
 def shared_alpha(rule: Decision, arms: Sequence[Contestant]) -> Decision:
     """The rule for each of several candidates that may stop early: alpha is shared out among them (Bonferroni), since
     Holm's order is not known while they run.
     """
+    return rule if rule.mode == "fixed" else _alpha_of_one(rule, arms)
+
+
+def _alpha_of_one(rule: Decision, arms: Sequence[Contestant]) -> Decision:
+    """The rule with one candidate's share of alpha: so the least quality is judged, in every mode."""
     candidates = sum(arm.kind in CANDIDATES for arm in arms[1:])
-    if rule.mode == "fixed" or candidates < 2:
-        return rule
-    return rule.model_copy(update={"alpha": rule.alpha / candidates})
+    return rule if candidates < 2 else rule.model_copy(update={"alpha": rule.alpha / candidates})
 
 
 def _adjusted(reports: Sequence[ArmReport], pairings: Mapping[str, Pairing], rule: Decision) -> list[ArmReport]:

@@ -22,7 +22,10 @@ from platformdirs import user_cache_path
 
 PACKAGE = "@sparticuz/chromium@147.0.0"
 SHA512 = "4ZKeAQQa8up2mt675qSitztLdbQrlf8BKdC5naeap+5Mv1OV1OlJdPoU+EJC/p5sQUJUQmN4r+q5+EhaaOUHpQ=="
-_UNPACK = "const z=require('zlib'),f=require('fs');f.writeFileSync(process.argv[2],z.brotliDecompressSync(f.readFileSync(process.argv[1])))"
+_UNPACK = (
+    "const z=require('zlib'),f=require('fs');"
+    "f.writeFileSync(process.argv[2],z.brotliDecompressSync(f.readFileSync(process.argv[1])))"
+)
 _PARTS = ("chromium", "al2023.tar", "fonts.tar", "swiftshader.tar")
 
 

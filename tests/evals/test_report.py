@@ -6,12 +6,12 @@ import pytest
 
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
-from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.answer import Answer
+from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.scorers.resolve import metric_of
-from skillforge.evals.summary import Measure, summarise
 from skillforge.evals.statistics import paired_t_interval, tango_cases_needed, tango_interval, wilson
+from skillforge.evals.summary import Measure, summarise
 from skillforge.messages import Cost, Usage
 from skillforge.providers.scripted import Scripted
 from skillforge.run import CheckResult, Run
@@ -30,7 +30,8 @@ def sample(case_id: str, output: Any = None, **more: Any) -> Sample:
 def arms(triage: Any, decision: Decision = QUEUE) -> list[Arm]:
     """Teacher, bare and skill of one student."""
     student, teacher = PromptExecutor(Scripted(name="s")), PromptExecutor(Scripted(name="t"))
-    return [arm for arm in build_arms(triage(), decision, teacher, [student]) if arm.kind not in ("no-model", "examples")]
+    built = build_arms(triage(), decision, teacher, [student])
+    return [arm for arm in built if arm.kind not in ("no-model", "examples")]
 
 
 def labelled(count: int, expected: Any = RIGHT) -> list[Case]:

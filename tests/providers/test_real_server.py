@@ -318,7 +318,7 @@ def test_a_skill_made_from_the_recorded_teacher_is_measured_on_it(forge, repo):
     )
     report = forge.eval(created.name, students=["chat:smollm2"], teacher="recorded", limit=3)
     assert report.cases == 3
-    assert [arm.errors for arm in report.arms] == [0, 0, 0]
+    assert [arm.errors for arm in report.arms] == [0, 0, 0, 0]
     measured = report.arm("chat:smollm2 + skill")
     assert measured.n == 3
     assert (measured.output_tokens or 0) > 0

@@ -13,6 +13,7 @@ from skillforge.evals.pages.values import Clean, plain
 
 MOST = 12  # groups told of an arm
 _LONGEST = 60  # characters of a value that many cases may share
+_UNUSUAL = 1.5  # times the share of lost cases anywhere: what most cases have in common tells nothing
 _VALUES = 50  # different values of a name, beyond which it is no grouping
 
 
@@ -26,7 +27,8 @@ class Group:
 
 
 def lost_groups(rows: Iterable[CaseRow], arm: str, lost: Iterable[str], clean: Clean) -> list[Group]:
-    """The groups of the lost cases of an arm with at least two of them, the most first; at most ``MOST``.
+    """The groups of the lost cases of an arm with at least two of them, the most first; at most ``MOST``. What
+    is lost hardly more often than any case is left out.
 
     A group of a mistake (``queue: bug, answered billing``) has the cases of that label as its total.
     """
@@ -34,7 +36,9 @@ def lost_groups(rows: Iterable[CaseRow], arm: str, lost: Iterable[str], clean: C
     totals: dict[str, int] = defaultdict(int)
     found: dict[str, list[str]] = defaultdict(list)
     whole: dict[str, str] = {}  # what a group is a share of
+    count = 0
     for row in rows:
+        count += 1
         for what in _traits(row, clean):
             totals[what] += 1
             if row.id in wanted:
@@ -47,10 +51,13 @@ def lost_groups(rows: Iterable[CaseRow], arm: str, lost: Iterable[str], clean: C
     names = defaultdict(set)
     for what in totals:
         names[what.partition(" = ")[0]].add(what)
+    usual = len(wanted) / max(1, count)
     groups = [
         Group(what, tuple(ids), totals[whole[what]])
         for what, ids in found.items()
-        if len(ids) > 1 and len(names[what.partition(" = ")[0]]) <= _VALUES
+        if len(ids) > 1
+        and len(names[what.partition(" = ")[0]]) <= _VALUES
+        and len(ids) > _UNUSUAL * usual * totals[whole[what]]
     ]
     return sorted(groups, key=lambda group: (-len(group.lost), group.total, group.what))[:MOST]
 

@@ -18,6 +18,14 @@ MAX_ID = 512  # characters
 _METADATA = "metadata."
 
 
+def id_problem(text: str) -> str:
+    """Why a text is no case's id, "" when it is one."""
+    if len(text) > MAX_ID:
+        return f"is longer than {MAX_ID} characters"
+    unseen = not (text.isascii() and text.isprintable()) and (hidden_text(text) or not text.isprintable())
+    return "holds characters that cannot be seen" if unseen else ""
+
+
 class CaseCheck(Value):
     """One assertion on the answer to one case, in promptfoo's words (``skillforge.checks`` and the scorers' types).
 
@@ -55,8 +63,8 @@ class Case(Value):
     @field_validator("id")
     @classmethod
     def _visible(cls, value: str) -> str:
-        if not (value.isascii() and value.isprintable()) and (hidden_text(value) or not value.isprintable()):
-            raise ValueError("holds characters that cannot be seen")
+        if wrong := id_problem(value):
+            raise ValueError(wrong)
         return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ class Readable(Protocol):
 
 
 def read_jsonl(path: Path | Readable) -> Iterator[tuple[int, dict[str, Any]]]:
-    """``(line number, object)`` for every non-empty line.
+    """``(line number, object)`` for every non-empty line; a byte order mark before the first is skipped.
 
     Raises ``NotFound`` when the file cannot be opened, ``SkillFileError`` at the first line that is not a JSON object.
     """
@@ -32,6 +33,8 @@ def read_jsonl(path: Path | Readable) -> Iterator[tuple[int, dict[str, Any]]]:
         number = 0
         while raw := handle.readline(MAX_LINE_BYTES + 1):
             number += 1
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
             if len(raw) > MAX_LINE_BYTES:
                 raise _wrong(path, number, f"the line is longer than {MAX_LINE_BYTES:,} bytes")
             if raw.strip():

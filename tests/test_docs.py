@@ -29,18 +29,25 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from runpy import run_path
-from typing import Any
+from typing import Any, get_args
 
 import keyring
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
 from typer.main import get_command
 
-from skillforge import Check
+from skillforge import Case, Check, Decision, Suite
+from skillforge.case import CaseCheck, ScorerSpec
 from skillforge.checks import CHECK_TYPES, check_problems
 from skillforge.cli.app import app, main
 from skillforge.config import SETTINGS_FILE, Settings
 from skillforge.endpoints import Endpoint, Price
+from skillforge.errors import UsageError
+from skillforge.evals.arms import ArmKind
+from skillforge.evals.compare import compare
+from skillforge.evals.pages.write import require_writable
+from skillforge.evals.scorers.resolve import SCORER_TYPES, scorer_of
+from skillforge.messages import Value
 from skillforge.skillfile import SKILL_FILE, read_skill
 from skillforge.yamlfile import load_yaml
 from tests.fakes.llm_server import LLMServer
@@ -315,6 +322,43 @@ def test_every_setting_is_explained() -> None:
     assert all(f"`{name}`" in TEXTS[DOCS / "registry.md"] for name in Settings.model_fields)
 
 
+def named_in(page: str, heading: str) -> set[str]:
+    """What stands as code in the first column of the tables of a section."""
+    section = TEXTS[DOCS / page].split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"`([a-z_0-9]+)`", "".join(re.findall(r"^\|([^|]*)\|", section, re.MULTILINE))))
+
+
+def test_every_key_of_a_suite_is_explained() -> None:
+    fields: dict[str, type[Value]] = {"Keys": Suite, "Cases": Case, "The decision": Decision}
+    for heading, model in fields.items():
+        assert named_in("suites.md", heading) - {"schema"} == set(model.model_fields)
+    assert named_in("suites.md", "Checks of a case") == set(CaseCheck.model_fields)
+
+
+def test_every_scorer_and_every_setting_has_its_line() -> None:
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| `(\{type: .*?\})` \|", TEXTS[DOCS / "suites.md"], re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(SCORER_TYPES)
+    for name, example in rows:
+        assert scorer_of(name, ScorerSpec.model_validate(load_yaml(example, path=name).value)).name == name
+    assert set(ScorerSpec.model_fields) - {"type"} <= named_in("suites.md", "Scorers")
+
+
+def test_every_figure_of_a_comparison_is_explained() -> None:
+    line = {"id": "1", "teacher": "a", "student": "a", "expected": "a"}
+    document = compare([line]).document()
+    section = TEXTS[DOCS / "compare.md"].split("## For programs")[1]
+    assert set(document) <= set(re.findall(r"`([a-z0-9_]+)`", section))
+
+
+def test_every_kind_of_arm_and_every_file_of_a_report_is_explained() -> None:
+    arms = TEXTS[DOCS / "verdicts.md"].split("## The arms")[1].split("### ")[0]
+    assert set(get_args(ArmKind)) == set(re.findall(r"^\| ([a-z-]+) \| (?!what)", arms, re.MULTILINE))
+    with pytest.raises(UsageError) as refused:
+        require_writable([Path("report.pdf")])
+    told = re.findall(r"^\| `(\.[a-z]+)` \|", TEXTS[DOCS / "reports.md"], re.MULTILINE)
+    assert sorted(told) == sorted(re.findall(r"\.[a-z]+", refused.value.hint))
+
+
 def known_commands() -> dict[tuple[str, ...], set[str]]:
     """Every command by its words, with its options."""
     found: dict[tuple[str, ...], set[str]] = {}
@@ -346,14 +390,20 @@ def test_the_commands_and_options_that_are_named_exist(page: Path) -> None:
             assert code.split()[0] in every_option, code
 
 
-def test_every_command_is_documented() -> None:
+def test_every_command_and_every_option_is_documented() -> None:
     text = "\n".join(TEXTS.values())
-    for words in known_commands():
+    for words, options in known_commands().items():
         assert f"skillforge {' '.join(words)}".strip() in text
+        for option in options:
+            assert len(option) == 2 or option.endswith("-completion") or re.search(rf"{option}(?![\w-])", text), option
 
 
 def test_every_environment_variable_is_documented_and_every_documented_one_is_read() -> None:
-    code = [*(ROOT / "skillforge").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
+    code = [
+        *(ROOT / "skillforge").rglob("*.py"),
+        *(ROOT / "bench").glob("*.py"),
+        *(ROOT / "tests/browser").glob("*.py"),
+    ]
     read = {name for file in code for name in re.findall(r"SKILLFORGE_[A-Z_]+\b", file.read_text("utf-8"))}
     table = "\n".join(line for line in TEXTS[DOCS / "registry.md"].splitlines() if line.startswith("| `"))
     assert set(re.findall(r"SKILLFORGE_[A-Z_]+\b", table)) == read

@@ -52,7 +52,7 @@ Output = Annotated[
 JsonOut = Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")]
 
 
-_WISHES = {"arm": "own", "variant": "variants", "a_a": "against_itself", "time_limit": "time_limit_s"}
+_WISHES = {"arm": "own", "variant": "variants", "a_a": "against_itself"}
 _ASKED = ("teacher", "suite", "split", "limit", "filter", "repeat", "scorer", "judge", "max_errors")
 
 
@@ -66,7 +66,9 @@ def wishes_of(flags: Mapping[str, Any], terms: Terms) -> EvalWishes:
     if student and names and student not in names:
         raise UsageError(f"--student {student} is not among --students", hint=f"measured are: {', '.join(names)}")
     wishes: dict[str, Any] = {name: flags[name] for name in _ASKED if flags.get(name) is not None}
-    wishes |= {wish: flags[name] for name, wish in _WISHES.items() if flags.get(name)}
+    wishes |= {wish: flags[name] for name, wish in _WISHES.items() if flags.get(name) not in (None, False, [])}
+    if flags.get("time_limit") is not None:  # 0 is one: answer from what is stored
+        wishes["time_limit_s"] = flags["time_limit"]
     if flags.get("arms"):
         wishes["arms"] = _kinds(flags["arms"])
     if "own" in wishes:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from skillforge.cli._shared import aligned
+from skillforge.evals.words import many
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, EvalReport
@@ -88,8 +89,8 @@ def _footer(report: EvalReport) -> list[str]:
     first = next((arm for arm in report.arms if arm.kind == "skill"), None)
     versus = first.versus_teacher if first else None
     if versus is not None and (versus.lost or versus.gained) and not report.against_itself:
-        see = f"`skillforge show {report.skill} --lost`"
-        lines.append(f"{len(versus.lost)} cases got worse, {len(versus.gained)} better: {see}")
+        see = f": `skillforge show {report.skill} --lost`" if versus.lost else ""
+        lines.append(f"{many(len(versus.lost), 'case')} got worse, {len(versus.gained):,} better{see}")
     lines.extend(remarks.against_today(report))
     lines.extend(remarks.judges(report))
     lines.extend(remarks.teachers_noise(report))

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from skillforge.forge.forge import Forge
 
 MAX_INPUT_BYTES = 1_048_576
-# What people read, everywhere; JSON says pass, fail and inconclusive.
-WORDS = {"pass": "REPLACE", "fail": "KEEP", "inconclusive": "NOT SURE"}
 SHOWN = 60  # characters of a wrong value in a message
 _SUCH: Mapping[str, str] = defaultdict(
     lambda: "3 or [1, 2]",

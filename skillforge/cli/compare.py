@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +95,8 @@ def _finish(recorded: Sequence[Path], wishes: dict[str, Any], output: Sequence[P
         from skillforge.evals.pages.write import require_writable
 
         require_writable(output)
-    compared = compared_by(*recorded, **wishes)
+    with redirect_stdout(sys.stderr):  # what a scorer of one's own prints is no part of the result
+        compared = compared_by(*recorded, **wishes)
     for line in compared.notes:
         note(line)
     if output:

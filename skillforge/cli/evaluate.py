@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ from skillforge.cli._eval_options import (
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
 from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
+from skillforge.evals.words import many
 
 if TYPE_CHECKING:
     from skillforge.case import Case
@@ -138,7 +141,8 @@ def rescore(
     wishes = wishes_of(ctx.params, terms_of(budget, None, None))
     check_outputs(output)
     with open_forge() as forge, resumable(lambda: "while scoring: grades given so far are kept"):
-        found = forge.evals.rescore(ref, **wishes)
+        with redirect_stdout(sys.stderr):
+            found = forge.evals.rescore(ref, **wishes)
         write_outputs(forge, found, output)
     _told(found.report, None, suite, json_out=json_out)
 
@@ -152,7 +156,7 @@ def measured(forge: Forge, ref: str, wishes: EvalWishes) -> Measured:
         total = sum(len(arm.epochs(repeat)) * arm.covers(case) for arm in arms for case in cases)
         bar = Progress("measuring", total).__enter__()
         times = f" x {repeat}" if repeat > 1 else ""
-        note(f"{len(cases)} cases x {len(arms)} arms{times}: {', '.join(arm.name for arm in arms)}")
+        note(f"{many(len(cases), 'case')} x {many(len(arms), 'arm')}{times}: {', '.join(arm.name for arm in arms)}")
 
     def on_sample(arm: Arm, case_id: str, answer: Answer, reused: bool) -> None:
         if bar is not None:
@@ -162,7 +166,8 @@ def measured(forge: Forge, ref: str, wishes: EvalWishes) -> Measured:
         with resumable(lambda: _interrupted(bar)):
             watched = wishes.copy()
             watched["on_start"], watched["on_sample"] = on_start, on_sample
-            return forge.evals.measure(ref, **watched)
+            with redirect_stdout(sys.stderr):  # what a scorer or a program of one's own prints is no part of the result
+                return forge.evals.measure(ref, **watched)
     finally:
         if bar is not None:
             bar.__exit__(None, None, None)

@@ -9,6 +9,7 @@ import typer
 
 from skillforge.cli._shared import as_json, note, open_forge, print_json, without_secrets
 from skillforge.errors import NotFound, UsageError
+from skillforge.evals.words import many
 
 if TYPE_CHECKING:
     from skillforge.forge.exchange.promptfoo_suite import SuiteImported, Wishes
@@ -86,19 +87,20 @@ def _suite(path: Path, wishes: Wishes, json_out: bool) -> None:
     if json_out:
         print_json(as_json(made))
     else:
-        typer.echo(f"{made.path}: {made.cases} cases with {made.checks} checks, metric checks")
+        typer.echo(f"{made.path}: {many(made.cases, 'case')} with {many(made.checks, 'check')}, metric checks")
     _tell(made)
 
 
 def _tell(made: SuiteImported) -> None:
     if made.left_out:
-        note(f"{len(made.left_out)} assertions are left out:")
+        note(f"{many(len(made.left_out), 'assertion')} left out:")
         for line in made.left_out[:_SHOWN]:
             note(f"  {' '.join(without_secrets(line).split())}")
         if len(made.left_out) > _SHOWN:
             note(f"  and {len(made.left_out) - _SHOWN} more (--json names them)")
     if made.unchecked:
-        note(f"{made.unchecked} cases have no assertion: they are not scored")
+        note(f"{many(made.unchecked, 'case')} without an assertion: not scored")
     if made.told:
         note(f"no part of a suite: {'; '.join(made.told)}")
-    note(f"measure with it: skillforge eval SKILL --suite {made.path}")
+    judge = " --judge MODEL" if made.graded and made.judge is None else ""  # llm-rubric, and nobody named to grade
+    note(f"measure with it: skillforge eval SKILL --suite {made.path}{judge}")

@@ -120,7 +120,7 @@ def _advice(found: Alignment) -> str:
     if before.n == 0:
         return "no reply held a grade: this model cannot judge here. Try a stronger one"
     if not found.kept or after is None:
-        return "the examples did not help: the judge is better off without them, nothing was written"
+        return "the examples did not help: nothing was written"
     within = before.kappa is not None and after.kappa is not None and after.kappa <= before.kappa_bounds.high
     said = "they helped, by less than chance may do (the intervals overlap)" if within else "the examples helped"
     if found.examples_file:

@@ -1,7 +1,7 @@
 """What a caller's own function does, as far as Python tells: stored answers of other code are never taken for its own.
 
-Named are its bytecode and constants, its defaults, what it closes over and the globals it reads: plain data by value,
-functions, classes and objects of the same module by their code in turn. A module that it uses is named, with its file's
+Named are its bytecode and constants, its defaults, what it closes over and the globals it reads: plain data, patterns,
+dates, decimals and paths by value, functions, classes and objects of the same module by their code in turn. A module that it uses is named, with its file's
 content where that lies below the current folder; what is called beyond (a package, a program, a model) is not looked
 into.
 """
@@ -9,15 +9,20 @@ into.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import types
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import date, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePath
 from typing import Any
 
 from skillforge.canonical import digest, digest_bytes
 
 _PLAIN = (str, bytes, int, float, bool, complex, type(None))
+_VALUES = (date, time, timedelta, Decimal, Fraction, PurePath)  # their repr says all of them
 _MAX_DEPTH = 8  # of data within data
 
 
@@ -36,6 +41,10 @@ def _told(value: Any, home: str, seen: set[int], depth: int = 0) -> Any:
     """The value as JSON data; ``seen`` holds the functions and classes that were told already."""
     if isinstance(value, _PLAIN):
         return f"{type(value).__name__} {value!r}"
+    if isinstance(value, _VALUES):
+        return repr(value)
+    if isinstance(value, re.Pattern):
+        return ["pattern", _told(value.pattern, home, seen), value.flags]
     if isinstance(value, list | tuple | dict | set | frozenset):
         return _data(value, home, seen, depth) if depth < _MAX_DEPTH else type(value).__name__
     if isinstance(value, functools.partial):
@@ -111,4 +120,7 @@ def _code(code: types.CodeType) -> list[Any]:
 
 
 def _constant(value: Any) -> str:
-    return " ".join(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
+    """As text, in an order that no seed of hashes changes."""
+    if isinstance(value, frozenset):
+        return f"{{{' '.join(sorted(map(_constant, value)))}}}"
+    return f"({' '.join(map(_constant, value))})" if isinstance(value, tuple) else repr(value)

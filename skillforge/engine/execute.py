@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from types import CodeType
 from typing import Any, Protocol
 
 from skillforge.canonical import digest
 from skillforge.checks import CustomCheck, require_bound, run_checks
+from skillforge.engine.codedigest import code_digest
 from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import complete_input, epoch_role, repair_request, student_request
 from skillforge.engine.parse import parse_output
@@ -75,7 +75,7 @@ class PromptExecutor:
 
     @property
     def identity(self) -> str:
-        bound = [[name, _code(function)] for name, function in sorted(self.custom_checks.items())]
+        bound = [[name, code_digest(function)] for name, function in sorted(self.custom_checks.items())]
         return f"{self.provider.fingerprint()} {digest(bound)}" if bound else self.provider.fingerprint()
 
     async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
@@ -221,12 +221,3 @@ class _Execution:
             cost=reduce(add, [attempt.cost for attempt in attempts]) if attempts else Cost(usd=0.0),
             latency_s=sum(known) if known and len(known) == len(latencies) else None,
         )
-
-
-def _code(function: object) -> object:
-    """What a caller's check does, as far as Python tells: its code and constants. Another answer needs another key."""
-    code = getattr(function, "__code__", function)
-    if not isinstance(code, CodeType):
-        return getattr(function, "__qualname__", type(function).__qualname__)
-    constants = [_code(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts]
-    return [code.co_code.hex(), list(code.co_names), constants]

@@ -58,12 +58,18 @@ class Together(Generic[Item]):
     """One call of ``write`` for what tasks hand over in the same turn of the event loop: a group commit.
 
     Nobody goes on before its item is written. Where ``write`` raises for several items it is called for each alone, so
-    that a task gets the error of its own item and no other's. The item of a task that is cancelled while it waits is
-    written all the same.
+    that a task gets the error of its own item and no other's; not so where the error is ``hopeless``: it is of no item
+    (a locked database, a full disk), and each would wait for it in turn. The item of a task that is cancelled while it
+    waits is written all the same.
     """
 
-    def __init__(self, write: Callable[[Sequence[Item]], None]) -> None:
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], None],
+        hopeless: Callable[[Exception], bool] = lambda error: False,
+    ) -> None:
         self._write = write
+        self._hopeless = hopeless
         self._open: _Batch[Item] | None = None
 
     async def __call__(self, item: Item) -> None:
@@ -86,9 +92,9 @@ class Together(Generic[Item]):
         try:
             self._write(batch.items)
         except Exception as exc:
-            batch.errors[0] = exc
-        if batch.errors and len(batch.items) > 1:
-            batch.errors.clear()
+            if len(batch.items) == 1 or self._hopeless(exc):
+                batch.errors = dict.fromkeys(range(len(batch.items)), exc)
+                return
             for number, item in enumerate(batch.items):
                 try:
                     self._write([item])

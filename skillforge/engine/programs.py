@@ -9,6 +9,7 @@ bounds it.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import hashlib
 import inspect
@@ -105,7 +106,9 @@ class CallableExecutor:
                     return _answered(skill, await self._call(copy.deepcopy(values)))
                 except Halt:
                     raise
-                except (Exception, SystemExit) as exc:  # the caller's code: it may raise anything
+                except BaseException as exc:  # the caller's code: it may raise anything
+                    if _is_our_end(exc):
+                        raise
                     raise ProviderError(f"{self.name}: {_shown(exc)}") from exc
             raise ProviderTimeout(f"{self.name}: no answer in {self.timeout_s:g} s")
 
@@ -272,6 +275,8 @@ def _answered(skill: Skill, result: Any) -> _Said:
         output, problems = fitting(skill, json.loads(text))
     except (TypeError, ValueError, RecursionError) as exc:
         return _Said("", None, (f"the answer is not JSON: {_shown(exc)}",), info)
+    if len(text) > MAX_OUTPUT_CHARS:  # as of a program, and as of a text
+        return _Said("", None, (f"the answer is longer than {MAX_OUTPUT_CHARS:,} characters",), info)
     if isinstance(output, dict):
         output = {name: output[name] for name in skill.output if name in output}
     return _Said(text, output, problems, info)
@@ -283,8 +288,18 @@ def _ending(ended: Exited) -> str:
     return f"{how}: {said}" if said else how
 
 
+def _is_our_end(error: BaseException) -> bool:
+    """Whether the eval is ended; a function may also cancel itself, or raise what a cancelled call of its own did."""
+    task = asyncio.current_task()
+    cancelled = isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling() > 0)
+    return cancelled or isinstance(error, GeneratorExit)
+
+
 def _shown(error: BaseException) -> str:
-    said = " ".join(str(error).split())[:_SHOWN]
+    try:
+        said = " ".join(str(error).split())[:_SHOWN]
+    except Exception:  # so may its exceptions' own code
+        said = ""
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skillforge.canonical import compact
+from skillforge.canonical import canonical_json, compact
 from skillforge.case import Case, Decision
 
 OWN = "cluster"
@@ -25,3 +25,11 @@ def cluster_of(case: Case, decision: Decision) -> str | None:
         return case.cluster
     value = case.metadata.get(source.removeprefix(_METADATA))
     return None if value is None else value if isinstance(value, str) else compact(value)
+
+
+def repeated(cases: Iterable[Case], decision: Decision) -> int:
+    """How many cases ask what another one asks already, and say of no group that they belong together: equal inputs
+    get one answer, which counts as often as it is asked for.
+    """
+    asked = [canonical_json(case.input) for case in cases if case.input and cluster_of(case, decision) is None]
+    return len(asked) - len(set(asked))

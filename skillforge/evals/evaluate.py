@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
-
-import anyio
 
 from skillforge.case import Case
 from skillforge.engine.journal import SampleJournal
 from skillforge.engine.pool import Places, Stop, for_each
-from skillforge.errors import LimitReached, ProviderStopped
+from skillforge.errors import ProviderStopped
 from skillforge.evals.answer import Answer, Table
 from skillforge.evals.arms import Arm
+from skillforge.evals.limits import Meter
 from skillforge.sample import Sample
 
 _AT_ONCE = 500  # keys looked up together: a stored sample with its texts is a hundred times its answer
 _FLOORS = ("today", "no-model")  # arms that ask nobody: where only these are left, nothing is measured any more
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Where an eval stops by itself: after so many errors, after so many seconds. ``None``: never."""
-
-    max_errors: int | None = None
-    time_s: float | None = None
 
 
 OnSample = Callable[[Arm, str, Answer, bool], None]
@@ -38,7 +28,7 @@ async def evaluate(
     journal: SampleJournal,
     on_sample: OnSample = lambda arm, case_id, answer, reused: None,
     repeat: int = 1,
-    limits: Limits = Limits(),
+    meter: Meter | None = None,
 ) -> Table:
     """Answers of every arm to every case it covers, ``repeat`` of each (recorded answers as they are: ``Arm.epochs``).
     What the journal knows is reused; the rest is asked for and is reported at once.
@@ -47,14 +37,14 @@ async def evaluate(
     is the teacher. Raises ``LimitReached`` and every other ``Halt``; an arm whose model or program alone says the same
     error again and again is stopped, and what it was not asked is an error of its report.
     """
-    return await Evaluation(arms, journal, on_sample, repeat, limits).ask(arms, cases)
+    return await Evaluation(arms, journal, on_sample, repeat, meter or Meter()).ask(arms, cases)
 
 
 class Evaluation:
     """An eval under way: what holds for all its cases, whether they are asked at once or in blocks."""
 
     def __init__(
-        self, arms: Sequence[Arm], journal: SampleJournal, on_sample: OnSample, repeat: int, limits: Limits
+        self, arms: Sequence[Arm], journal: SampleJournal, on_sample: OnSample, repeat: int, meter: Meter
     ) -> None:
         self._teacher = arms[0].student if arms else ""
         self._measured = {arm.name for arm in arms if arm.student != self._teacher and arm.kind not in _FLOORS}
@@ -62,16 +52,12 @@ class Evaluation:
         self._journal = journal
         self._on_sample = on_sample
         self._repeat = repeat
-        self._limits = limits
-        self._asked = self._errors = 0
-        self._started: float | None = None
+        self._meter = meter
         self._stop = Stop()
         self._places: dict[str, Places] = {}
 
     async def ask(self, arms: Sequence[Arm], cases: Sequence[Case]) -> Table:
         """The answers of these arms to these cases."""
-        if self._started is None:
-            self._started = anyio.current_time()
         table: Table = {arm.name: {} for arm in arms}
 
         async def one_arm(arm: Arm) -> None:
@@ -101,7 +87,7 @@ class Evaluation:
             answers[key] = answer
             self._on_sample(arm, case.id, answer, False)
             if isinstance(sample, Sample):
-                self._count(answer)
+                self._meter.count(answer.reason if answer.status == "error" else None)
 
         first: dict[str, Case] = {}  # equal inputs are one question: asked once, answered for all
         for case, key in zip(cases, keys, strict=True):
@@ -120,7 +106,7 @@ class Evaluation:
         if self._stop.reason is not None:  # while this one waited for its turn
             raise self._stop.reason
         if arm.name not in self.stopped:
-            self._look_at_the_clock()
+            self._meter.look_at_the_clock()
             try:
                 run = await arm.executor.execute(arm.skill, case.input, epoch)
             except ProviderStopped as exc:
@@ -135,24 +121,6 @@ class Evaluation:
         self.stopped.setdefault(arm.name, error)
         if arm.student == self._teacher or self._measured <= self.stopped.keys():
             raise error
-
-    def _look_at_the_clock(self) -> None:
-        limit, started = self._limits.time_s, self._started
-        if limit is not None and started is not None and anyio.current_time() - started >= limit:
-            raise LimitReached(
-                f"the time limit of {limit:g} s is reached, with {self._asked} new samples",
-                hint="every sample is kept: the same command goes on",
-            )
-
-    def _count(self, answer: Answer) -> None:
-        self._asked += 1
-        self._errors += answer.status == "error"
-        most = self._limits.max_errors
-        if answer.status == "error" and most is not None and self._errors >= most:
-            raise LimitReached(
-                f"{self._errors} errors in {self._asked} new samples, the last: {answer.reason}",
-                hint="every sample is kept: mend it and the same command goes on, or allow more (--max-errors)",
-            )
 
 
 def known_answers(journal: SampleJournal, keys: Iterable[str]) -> dict[str, Answer]:

@@ -95,4 +95,4 @@ def _untimed(answers: Answers) -> str:
     """How many answers have no latency, where only some have one: the slow ones may be those that are not known."""
     given = [answer.latency_s for epochs in answers.values() for answer in epochs if answer.status == "ok"]
     unknown = given.count(None)
-    return f" of {unknown} of {len(given)} answers" if 0 < unknown < len(given) else ""
+    return f" ({unknown} of {len(given)} answers are not timed)" if 0 < unknown < len(given) else ""

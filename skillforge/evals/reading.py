@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from skillforge.evals.words import WORDS
+
 if TYPE_CHECKING:
     from skillforge.evals.arms import ArmKind
     from skillforge.evals.report import ArmReport, Comparison, EvalReport
     from skillforge.evals.statistics import Verdict
 
-WORDS: Mapping[Verdict, str] = {"pass": "REPLACE", "fail": "KEEP", "inconclusive": "NOT SURE"}
-_NOISE: Mapping[Verdict, str] = {"pass": "SAME", "fail": "DIFFERENT", "inconclusive": "NOT SURE"}
+_NOISE: Mapping[str, str] = {"pass": "SAME", "fail": "DIFFERENT", "inconclusive": "NOT SURE"}
 _ORDER: Mapping[ArmKind, int] = {
     "skill": 0, "variant": 1, "own": 2, "today": 3, "no-model": 4, "examples": 5, "raw": 6, "bare": 7
 }  # fmt: skip
@@ -70,7 +71,9 @@ def headline(report: EvalReport) -> str:
     price = dollars(teacher.usd_per_1000, teacher.cost_estimated)
     version = "" if report.version is None else f" v{report.version}"
     does = f"{quality(report, teacher)}, {price} per 1,000, p95 {seconds(teacher.p95_s)}"
-    who = "against its own second answers" if report.against_itself else f"teacher {teacher_name(report)}"
+    name = teacher_name(report)
+    who = "teacher" if name == "teacher" else f"teacher {name}"  # where recorded outputs name nobody
+    who = "against its own second answers" if report.against_itself else who
     return f"{one_line(report.skill)}{version} · {report.cases:,} {one_line(kind)} · {who}: {does}"
 
 
@@ -147,7 +150,8 @@ def sentence(report: EvalReport, arm: ArmReport, versus: Comparison) -> str:
     """What the verdict rests on: how much worse the arm is at most or at least, or why nothing is concluded."""
     low, high = versus.bounds.low, versus.bounds.high
     if versus.reason:
-        return one_line(versus.reason)
+        more = f"; about {versus.cases_needed:,} more cases would settle it" if versus.cases_needed else ""
+        return one_line(versus.reason) + more
     if report.against_itself and versus.verdict == "fail":
         return f"{sure(versus)}: at least {points(-high)} points apart: the harness is noisier than the margin"
     if versus.verdict == "pass":

@@ -17,6 +17,7 @@ from skillforge.evals.reading import (
     signed,
     word,
 )
+from skillforge.evals.words import many
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, EvalReport, JudgeAudit, Lift
@@ -83,7 +84,8 @@ def measured(report: EvalReport) -> list[str]:
     lines = [*_scope(report), *_reference(report), *_method(report), *_excluded(report)]
     for arm in (report.teacher, *report.arms):
         if arm.score_errors:
-            lines.append(f"the scorer failed on {arm.score_errors} answers of {label(report, arm)}: not scored")
+            why = "".join(f"; {count}: {one_line(reason)}" for reason, count in arm.score_error_reasons)
+            lines.append(f"the scorer failed on {many(arm.score_errors, 'case')} of {label(report, arm)}{why}")
     return [*lines, *_reach(report)]
 
 
@@ -134,7 +136,8 @@ def _excluded(report: EvalReport) -> list[str]:
     named = ", ".join(one_line(item.case) for item in report.excluded[:_NAMED])
     more = f" and {len(report.excluded) - _NAMED} more" if len(report.excluded) > _NAMED else ""
     count = len(report.excluded)
-    return [f"{count} case{'s are' if count > 1 else ' is'} left out, the skill gives them away: {named}{more}"]
+    gives = "them" if count > 1 else "it"
+    return [f"{many(count, 'case')} left out, the skill gives {gives} away: {named}{more}"]
 
 
 def _reach(report: EvalReport) -> list[str]:
@@ -143,11 +146,11 @@ def _reach(report: EvalReport) -> list[str]:
     if line is None or line.versus.verdict != "inconclusive" or line.versus.reason or not line.versus.n:
         return []
     true, n = line.versus.detectable, line.versus.n
-    if true is None:
-        return [f"{n:,} cases can prove {word(report, 'pass')} of nobody: the margin is too narrow for them"]
+    if true is None or true > 1 - (report.teacher.quality or 0.0):  # nobody is right more often than always
+        return [f"{many(n, 'case')} can prove {word(report, 'pass')} of nobody: the margin is too narrow for them"]
     truly = f"at most {points(-true)} points worse" if true < 0 else f"at least {points(true)} points better"
     return [
-        f"{n:,} cases say {word(report, 'pass')} with {report.decision.power:.0%} probability"
+        f"{many(n, 'case')} say {word(report, 'pass')} with {report.decision.power:.0%} probability"
         f" of one that is truly {truly}"
     ]
 
@@ -181,14 +184,13 @@ def _judge(audit: JudgeAudit) -> str:
 
 def judged(audit: JudgeAudit) -> str:
     """How far a judge can be trusted: unreadable replies, changes of mind, agreement with people."""
-    says = [f"{audit.calls:,} grades, {audit.unreadable:,} unreadable"]
+    replies = "reply" if audit.unreadable == 1 else "replies"
+    says = [f"{many(audit.calls, 'call')}, {audit.unreadable:,} unreadable {replies}"]
     if audit.flip_rate is not None:
         says.append(f"changed its mind with the order in {percent(audit.flip_rate)}")
     if audit.longer_wins is not None:
         says.append(f"the longer answer won {percent(audit.longer_wins)}")
-    if audit.kappa is None:
-        says.append("never measured against people (judge align)")
-    else:
+    if audit.kappa is not None:
         bounds = audit.kappa_bounds
         interval = "" if bounds is None else f" ({bounds.low:.2f} to {bounds.high:.2f})"
         says.append(f"kappa with people {audit.kappa:.2f}{interval}")
@@ -249,7 +251,9 @@ def teachers_noise(report: EvalReport) -> list[str]:
 def errors(report: EvalReport) -> list[str]:
     """The commonest errors of every arm."""
     arms = (report.teacher, *report.arms)
-    return [f"{n} errors of {label(report, arm)}: {one_line(why)}" for arm in arms for why, n in arm.error_reasons]
+    return [
+        f"{many(n, 'error')} of {label(report, arm)}: {one_line(why)}" for arm in arms for why, n in arm.error_reasons
+    ]
 
 
 def spent(report: EvalReport) -> str:
@@ -261,6 +265,6 @@ def spent(report: EvalReport) -> str:
     paid = "unknown" if report.spent_usd is None else f"${report.spent_usd:.4g}"
     reused = f" ({report.reused} from an earlier run)" if report.reused else ""
     return (
-        f"{report.samples} samples{reused} · errors {failed / max(1, report.samples):.1%} (not scored)"
+        f"{many(report.samples, 'sample')}{reused} · errors {failed / max(1, report.samples):.1%} (not scored)"
         f" · cost {cost}, now paid {paid} · {report.seconds:.0f} s"
     )

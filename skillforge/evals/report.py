@@ -62,6 +62,7 @@ class ArmReport(Value):
     errors: int
     error_reasons: tuple[tuple[str, int], ...] = ()
     score_errors: int = 0
+    score_error_reasons: tuple[tuple[str, int], ...] = ()
     quality: float | None
     bounds: Bounds
     fields: dict[str, float]

@@ -15,8 +15,9 @@ from skillforge.case import Case
 from skillforge.engine.journal import SampleJournal
 from skillforge.evals.answer import Table
 from skillforge.evals.arms import CANDIDATES, Arm
-from skillforge.evals.evaluate import Evaluation, Limits, OnSample
+from skillforge.evals.evaluate import Evaluation, OnSample
 from skillforge.evals.gates import floor_test
+from skillforge.evals.limits import Meter
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scoring import score_answers
 from skillforge.evals.statistics import BettingTest, largest_of
@@ -34,7 +35,7 @@ async def evaluate_sequentially(
     journal: SampleJournal,
     on_sample: OnSample,
     repeat: int,
-    limits: Limits,
+    meter: Meter,
     judging: Judging,
 ) -> Table:
     """As ``evaluate``, but a candidate is asked no more once its verdict is sure, nor are the other arms of its
@@ -43,7 +44,7 @@ async def evaluate_sequentially(
     The table holds what was asked, in the order of the cases. Where no verdict can be drawn (no candidate; no labels
     and no second pass of the teacher) every case is asked.
     """
-    evaluation = Evaluation(arms, journal, on_sample, repeat, limits)
+    evaluation = Evaluation(arms, journal, on_sample, repeat, meter)
     measure = await judging({arm.name: {} for arm in arms})
     reference, _ = references(measure.metric, cases, {})
     candidates = [arm.name for arm in arms[1:] if arm.kind in CANDIDATES]

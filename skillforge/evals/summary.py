@@ -103,7 +103,7 @@ def summarise(arms: Sequence[Contestant], cases: Sequence[Case], table: Table, m
     for report in others:
         pairing = pairings[report.name]
         versus = pairing.compared().model_copy(update={"saving": _saving(report, teacher)})
-        if why := _NO_LABELS if alone else untrusted(seen[report.name], there):
+        if why := _NO_LABELS if alone else untrusted(seen[report.name], there, measure.decision.margin):
             versus = versus.model_copy(update={"verdict": "inconclusive", "reason": why, "cases_needed": None})
         else:
             versus = _gated(versus, report, seen[report.name], pairing, strict)
@@ -174,6 +174,7 @@ def _arm(
         errors=len(given) - len(answered),
         error_reasons=_reasons(given),
         score_errors=len(scores.errors),
+        score_error_reasons=tuple(Counter(scores.errors.values()).most_common(_REASONS)),
         quality=scores.mean,
         bounds=_bounds(quality_interval(scores.values, binary=measure.metric.binary, clusters=measure.clusters)),
         fields=scores.parts,
@@ -246,7 +247,10 @@ def _adjusted(reports: Sequence[ArmReport], pairings: Mapping[str, Pairing], rul
         held = versus.verdict in ps and ps[versus.verdict] > rule.alpha
         update: dict[str, Any] = {"adjusted": True}
         if held:
-            update |= {"verdict": "inconclusive", "reason": f"not sure enough among {len(family)} students (Holm)"}
+            update |= {
+                "verdict": "inconclusive",
+                "reason": f"sure enough alone, not among {len(family)} candidates (Holm)",
+            }
         if held or versus.verdict == "inconclusive":
             update["cases_needed"] = pairings[report.name].needed(students=len(family))
         return report.model_copy(update={"versus_teacher": versus.model_copy(update=update)})

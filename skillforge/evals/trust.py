@@ -42,10 +42,13 @@ class Seen:
         return self.scores.silent.get(case_id, 0) / max(1, sum(answer.status != "error" for answer in epochs))
 
 
-def untrusted(here: Seen, there: Seen) -> str:
+def untrusted(here: Seen, there: Seen, margin: float) -> str:
     """Why nothing may be concluded from an arm and the teacher (``there``), or an empty string."""
-    if there.scores.values and not any(there.scores.values.values()):
+    bar = there.scores.mean
+    if bar == 0:
         return "the teacher is right on no case: the labels or the metric do not fit the task"
+    if bar is not None and bar <= margin:  # no student can be worse than always wrong
+        return f"the teacher is right on {bar:.1%}, the margin is {margin:.1%}: who is always wrong would pass too"
     worst = max(here.errors, there.errors)
     if worst > MAX_ERRORS:
         return f"{worst:.1%} infrastructure errors (at most {MAX_ERRORS:.0%})"
@@ -56,6 +59,8 @@ def untrusted(here: Seen, there: Seen) -> str:
         return f"the scorer failed on {unread:.1%} of the answers (at most {MAX_ERRORS:.0%})"
     if abs(here.failed - there.failed) > MAX_LOPSIDED:
         return f"the scorer's failures are lopsided: {here.failed:.1%} here, {there.failed:.1%} at the teacher"
+    if here.scores.values.keys().isdisjoint(there.scores.values):
+        return "no case has a score on both sides: the labels or the metric do not fit the task"
     return _silent(here, there)
 
 

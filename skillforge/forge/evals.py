@@ -8,10 +8,10 @@ from typing import Any, Unpack
 
 from skillforge.config import store_io
 from skillforge.engine.programs import own_executor
-from skillforge.evals.evaluate import Limits
+from skillforge.evals.limits import Limits
 from skillforge.evals.scorers.own import OwnScorer, load_scorer
 from skillforge.forge.making.estimate import Estimate, estimate_eval
-from skillforge.forge.measuring.measure import evaluate_skill, rescore_skill
+from skillforge.forge.measuring.measure import evaluate_skill, rescore_skill, told_without_secrets
 from skillforge.forge.measuring.plan import RECORDED, EvalPlan, EvalWishes
 from skillforge.forge.measuring.reporting import Measured
 from skillforge.forge.portal import Portal
@@ -44,9 +44,10 @@ class Evals:
     async def _measure(self, ref: str, wishes: EvalWishes) -> Measured:
         on_start = wishes.get("on_start", lambda arms, cases, repeat: None)
         on_sample = wishes.get("on_sample", lambda arm, case_id, answer, reused: None)
-        return await evaluate_skill(
-            self._work, resolve(self._work, ref), plan_of(self._work, wishes), on_start, on_sample
-        )
+        with told_without_secrets(self._work):
+            return await evaluate_skill(
+                self._work, resolve(self._work, ref), plan_of(self._work, wishes), on_start, on_sample
+            )
 
     def rescore(self, ref: str, **wishes: Unpack[EvalWishes]) -> Measured:
         """Score what is stored by the suite as it is now: no model answers a case again, a judge may be asked."""
@@ -57,7 +58,8 @@ class Evals:
 
     async def _rescore(self, ref: str, wishes: EvalWishes) -> Measured:
         on_start = wishes.get("on_start", lambda arms, cases, repeat: None)
-        return await rescore_skill(self._work, resolve(self._work, ref), plan_of(self._work, wishes), on_start)
+        with told_without_secrets(self._work):
+            return await rescore_skill(self._work, resolve(self._work, ref), plan_of(self._work, wishes), on_start)
 
     def estimate(self, ref: str, **wishes: Unpack[EvalWishes]) -> Estimate:
         """What ``measure`` would ask and cost, without asking anything; known samples cost nothing."""

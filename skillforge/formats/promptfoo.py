@@ -26,6 +26,7 @@ from skillforge.formats.promptfoo_tests import Place, Test, Tests, place_name, p
 
 CONFIG_FILES = ("promptfooconfig.yaml", "promptfooconfig.yml", "promptfooconfig.json")
 MAX_CASES = 100_000
+MAX_CHECKS = 300_000  # of all cases together: lists of vars times assertions multiply
 MAX_PROBLEMS = 20
 
 _TRANSFORMS = ("transform", "postprocess", "transformVars")
@@ -34,7 +35,7 @@ _TOLD = {  # what a config may hold that says nothing of the cases
     "providers": "providers (name the models with --teacher and --students)",
     "targets": "targets (name the models with --teacher and --students)",
     "env": "env",
-    "outputPath": "outputPath (see skillforge eval --html and --junit)",
+    "outputPath": "outputPath (see skillforge eval -o FILE)",
     "extensions": "extensions (they run code)",
     "derivedMetrics": "derivedMetrics",
     "redteam": "redteam",
@@ -90,6 +91,7 @@ class _Reader:
     left_out: dict[str, None] = field(default_factory=dict)
     told: dict[str, None] = field(default_factory=dict)
     judges: dict[str, None] = field(default_factory=dict)
+    checks: int = 0
 
     def read(self) -> Imported:
         self.folder = Folder(self.file.parent)
@@ -197,6 +199,9 @@ class _Reader:
         reading = Reading(values, self.folder, graded_by, bool(options.get("rubricPrompt")))
         listed = [(test.default_place, index, raw) for index, raw in enumerate(test.default)]
         listed += [(test.place, index, raw) for index, raw in enumerate(own)]
+        self.checks += sum(map(_weight, listed))
+        if self.checks > MAX_CHECKS:
+            raise Refused(f"the cases have more than {MAX_CHECKS:,} assertions together", hint="list fewer values")
         found = [self._check(test, place, ("assert", index), raw, reading) for place, index, raw in listed]
         checks = [check for check in found if check is not None]
         metadata = test.body.get("metadata") or {}
@@ -208,7 +213,7 @@ class _Reader:
             "id": _id(values, seen),
             "input": values,
             "checks": checks,
-            "threshold": test.body.get("threshold"),
+            "threshold": test.body.get("threshold") or None,  # 0 is as none to promptfoo: all must pass
             "metadata": metadata,
         }
         try:
@@ -245,7 +250,7 @@ class _Reader:
         checks = [check for check in found if check is not None]
         if not checks:
             return None
-        named = {"threshold": raw.get("threshold"), "weight": raw.get("weight"), "metric": raw.get("metric")}
+        named = {"threshold": raw.get("threshold") or None, "weight": raw.get("weight"), "metric": raw.get("metric")}
         body = {key: value for key, value in named.items() if value is not None}
         try:
             return CaseCheck.model_validate({"type": OURS, "checks": checks, **body})
@@ -257,7 +262,7 @@ class _Reader:
     def _add_judge(self, test: Test, provider: Any) -> None:
         if provider is None or self.judge is not None:
             return
-        named = provider.get("id") if isinstance(provider, dict) else provider
+        named = provider.get("id", provider.get("text")) if isinstance(provider, dict) else provider
         text = named.get("id") if isinstance(named, dict) else named
         if not isinstance(text, str) or not text or is_code(text) or text.split(":")[0] in _NO_MODEL:
             raise Refused("its grader is no model's name", hint="name the judge: skillforge import … --judge MODEL")
@@ -290,6 +295,12 @@ _NO_MODEL = frozenset(
     {"exec", "python", "javascript", "webhook", "http", "https", "file", "ruby", "golang", "ws", "wss"}
 )
 _ROUTES = ("chat", "messages", "responses", "completion", "completions")
+
+
+def _weight(listed: tuple[Place, int, Any]) -> int:
+    """How many assertions one entry of a list stands for."""
+    inner = listed[2].get("assert") if isinstance(listed[2], dict) else None
+    return 1 + len(inner) if isinstance(inner, list) else 1
 
 
 def _model(name: str) -> str:

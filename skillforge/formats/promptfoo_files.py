@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Folder:
             return [self._within(self.root / bare)]
         if bare.startswith("/") or ".." in Path(bare).parts or "{" in bare:
             raise UsageError(f"the pattern {bare!r} cannot be used", hint="* and ? below the config's folder")
-        found = sorted(path for path in self.root.glob(bare) if path.is_file())[: MAX_FILES + 1]
+        found = sorted(islice((path for path in self.root.glob(bare) if path.is_file()), MAX_FILES + 1))
         if not found or len(found) > MAX_FILES:
             many = "no file" if not found else f"more than {MAX_FILES:,} files"
             raise UsageError(f"{many} like {bare!r} in the config's folder", hint="check the pattern")

@@ -11,7 +11,8 @@ Several files: the first is the teacher's, each of the others a student's, joine
 teacher's may hold ``teacher2``.
 
 An output is any JSON value. ``null``, or a line with an ``error``, says that no answer came: an infrastructure error,
-not a wrong answer. Files whose names end in ``.csv`` are CSV with a header; there an empty cell is ``null``.
+not a wrong answer. Files whose names end in ``.csv`` are CSV with a header; there an empty cell is ``null``. Those that
+end in ``.json`` may hold an array of such objects.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from skillforge.case import id_problem
 from skillforge.casecsv import SUFFIX, read_csv
 from skillforge.checks import resolve_pointer
 from skillforge.errors import NotFound, Problem, SkillFileError, UsageError
+from skillforge.formats.records import read_records
 from skillforge.jsonl import read_jsonl, strict_json
 from skillforge.suggest import did_you_mean
 
@@ -138,9 +141,14 @@ class _Reader:
         value = found(row, self.names.id)
         if value is _ABSENT or value is None or value == "":
             return None
+        if isinstance(value, float) and value.is_integer():  # as a column of numbers with a gap in it is written
+            value = int(value)
         if isinstance(value, bool) or not isinstance(value, str | int):
             self.wrong("must be a text or a whole number", self.names.id)
-        return str(value)
+        text = str(value)
+        if problem := id_problem(text):
+            self.wrong(problem, self.names.id, "give the case a short, readable id")
+        return text
 
     def told(self, case: RecordedCase, row: Mapping[str, Any]) -> None:
         """What a line says of the case itself."""
@@ -171,9 +179,11 @@ class _Reader:
         return RecordedOutput(None if why else value, why[:_REASON], usd, self.figure("latency", figures[1]))
 
     def figure(self, kind: str, value: Any) -> float | None:
-        """A cost or a latency: finite, not negative. Cells of a CSV file are text."""
+        """A cost or a latency: finite, not negative. Cells of a CSV file are text, dollars may stand there as such."""
         if value is None or value is _ABSENT or value == "":
             return None
+        if kind == "cost" and isinstance(value, str):
+            value = value.strip().removeprefix("$")
         try:
             number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
         except (ValueError, OverflowError):
@@ -328,13 +338,28 @@ def _opened(source: Source) -> tuple[str, _Rows]:
     if not isinstance(source, str | Path):
         return GIVEN, enumerate(source, start=1)
     path = Path(source)
-    return str(source), _cells(path) if path.suffix.lower() == SUFFIX else read_jsonl(path)
+    return str(source), _READERS.get(path.suffix.lower(), read_jsonl)(path)
+
+
+def _elements(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The objects of a JSON array."""
+    for record in read_records(path):
+        try:
+            if record.broken:
+                raise ValueError(record.broken)
+            yield record.line, strict_json(record.raw)
+        except ValueError as exc:
+            problem = Problem(f"not JSON: {exc}", line=record.line, hint="write an array of objects")
+            raise SkillFileError(str(path), [problem]) from exc
 
 
 def _cells(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows of a CSV file: empty cells are ``null``, those that hold a JSON object or array are that."""
     for line, cells in read_csv(path):
         yield line, {name: _cell(text) for name, text in cells.items()}
+
+
+_READERS = {SUFFIX: _cells, ".json": _elements}
 
 
 def _cell(text: str) -> Any:

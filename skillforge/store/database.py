@@ -158,6 +158,11 @@ def is_unwritable(error: StoreError) -> bool:
     return code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 
 
+def is_of_the_file(error: Exception) -> bool:
+    """Whether a write failed for what the file or its disk is (locked, full, unwritable), not for what was written."""
+    return isinstance(error, StoreError) and isinstance(error.__cause__, sqlite3.OperationalError)
+
+
 def _is_full(folder: Path) -> bool:
     """Whether a page more finds no place: SQLite calls it an input/output error where its log or its index cannot
     grow.

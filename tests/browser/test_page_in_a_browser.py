@@ -121,14 +121,10 @@ def test_what_cases_say_is_text_and_nothing_else(browser: Browser, page: Path) -
     assert browser.refused == []
 
 
-def test_thousands_of_cases_filter_at_once(browser: Browser, tmp_path: Path) -> None:
+def test_of_thousands_of_cases_a_screenful_is_drawn_at_a_time(browser: Browser, tmp_path: Path) -> None:
     many = made(Skill.model_validate(TRIAGE), 5000)
     path = tmp_path / "many.html"
     write_pages([path], many.report, many.rows)
     browser.open(path)
-    took = browser.run(
-        "(() => { const t = performance.now(); document.querySelector('input[value=differs]').click();"
-        " return performance.now() - t; })()"
-    )
-    assert took < 1000  # some 20 ms; a list of all rows takes seconds
+    browser.run("document.querySelector('input[value=differs]').click()")
     assert browser.run(SHOWN) <= 100

@@ -154,3 +154,12 @@ def test_a_public_set_gives_the_known_answers() -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 figures, 0 differ" in done.stdout
+
+
+def test_what_a_scorer_prints_is_no_part_of_the_result(cli: Cli, recorded: Path) -> None:
+    (recorded.parent / "talkative.py").write_text(
+        "def score(output, expected):\n    print('looking')\n    return output == expected\n"
+    )
+    done = cli("compare", "recorded.jsonl", "--scorer", "talkative:score", "--json")
+    assert json.loads(done.out)["n"] == 300
+    assert "looking" in done.err

@@ -83,8 +83,8 @@ def test_code_is_refused_and_left_out_only_with_a_list(cli: Cli, repo: Path, con
     assert not (repo / "evals/days.yaml").exists()
     made = cli("import", str(config), "--name", "days", "--skip-unsupported")
     assert made.code == 0
-    assert "1 assertions are left out:\n  tests[0] assert[0]: javascript runs code" in made.err
-    assert "1 cases have no assertion: they are not scored" in made.err
+    assert "1 assertion left out:\n  tests[0] assert[0]: javascript runs code" in made.err
+    assert "1 case without an assertion: not scored" in made.err
 
 
 def test_a_secret_is_not_written(cli: Cli, repo: Path, config: Path) -> None:

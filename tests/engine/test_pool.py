@@ -228,3 +228,29 @@ def test_places_bound_what_is_under_way_and_are_given_on_by_the_cancelled():
 
     anyio.run(main)
     assert (busy, most) == (0, 2)
+
+
+def test_an_error_that_is_of_no_item_is_not_waited_for_again():
+    calls: list[list[int]] = []
+    errors: list[Exception] = []
+
+    def write(items: Sequence[int]) -> None:
+        calls.append(list(items))
+        raise OSError("locked")
+
+    together = Together[int](write, hopeless=lambda error: isinstance(error, OSError))
+
+    async def one(item: int) -> None:
+        try:
+            await together(item)
+        except OSError as exc:
+            errors.append(exc)
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            for item in range(3):
+                group.start_soon(one, item)
+
+    anyio.run(main)
+    assert calls == [[0, 1, 2]]
+    assert len(errors) == 3

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -445,3 +446,33 @@ def test_what_is_no_program_is_refused(name, target, why):
     with pytest.raises(UsageError, match=why) as caught:
         own_executor(name, target)
     assert caught.value.hint
+
+
+class _Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), StopIteration(), _Unprintable(), BaseException("x")],
+    ids=lambda raised: type(raised).__name__,
+)
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_whatever_a_function_raises_is_an_error_of_its_run(triage, raised, kind):
+    def plain(given: Any) -> Any:
+        raise raised
+
+    async def waiting(given: Any) -> Any:
+        await anyio.sleep(0)
+        raise raised
+
+    run = answered(bare_skill(triage()), CallableExecutor("mine", plain if kind == "plain" else waiting))
+    assert run.status == "error"
+    assert run.reason.startswith("mine: ")
+
+
+def test_an_answer_of_a_function_is_bounded_as_that_of_a_program(triage):
+    run = answered(bare_skill(triage()), returning({"queue": "x" * 1_100_000}))
+    assert (run.status, run.attempts[0].text) == ("failed", "")
+    assert "longer than 1,000,000" in run.reason

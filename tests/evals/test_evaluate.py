@@ -14,7 +14,8 @@ from skillforge.engine.programs import own_executor
 from skillforge.errors import InvalidInput, KeyRejected, LimitReached, ProviderError, ProviderStopped, StoreError
 from skillforge.evals.answer import Answer, Table
 from skillforge.evals.arms import Arm, Wanted, build_arms
-from skillforge.evals.evaluate import Limits, evaluate, recall
+from skillforge.evals.evaluate import evaluate, recall
+from skillforge.evals.limits import Limits, Meter
 from skillforge.messages import Request
 from skillforge.providers.scripted import Scripted
 from skillforge.redact import Redactor
@@ -284,7 +285,7 @@ def test_too_many_errors_stop_the_eval_and_what_was_measured_is_kept(triage, tic
     student.concurrency = 1  # type: ignore[misc]
     cases, watch = tickets(*"abcdefgh"), Watch()
     with pytest.raises(LimitReached, match=r"3 errors in .* the last: lost 2") as caught:
-        run(arms_of(triage(), student), cases, journal, watch, limits=Limits(max_errors=3))
+        run(arms_of(triage(), student), cases, journal, watch, meter=Meter(Limits(max_errors=3)))
     assert "--max-errors" in caught.value.hint
     assert len(student.seen) == 3
     again = Scripted(default=GOOD, name="s")
@@ -298,11 +299,11 @@ def test_after_the_time_limit_no_call_is_made(triage, tickets, journal):
     student = Scripted(default=GOOD, name="s", latency_ms=30)
     student.concurrency = 1  # type: ignore[misc]
     with pytest.raises(LimitReached, match=r"time limit of 0\.1 s") as caught:
-        run(arms_of(triage(), student), tickets(*"abcdefgh"), journal, limits=Limits(time_s=0.1))
-    assert "every sample is kept" in caught.value.hint
+        run(arms_of(triage(), student), tickets(*"abcdefgh"), journal, meter=Meter(Limits(time_s=0.1)))
+    assert "every answer is kept" in caught.value.hint
     assert 1 <= len(student.seen) <= 5
     known = run(arms_of(triage(), Scripted(default=GOOD, name="s")), tickets(*"abcdefgh"), journal)
-    still = run(arms_of(triage(), Scripted(name="s")), tickets(*"abcdefgh"), journal, limits=Limits(time_s=0))
+    still = run(arms_of(triage(), Scripted(name="s")), tickets(*"abcdefgh"), journal, meter=Meter(Limits(time_s=0)))
     assert still == known, "what is known takes no time"
 
 

@@ -15,7 +15,7 @@ from skillforge.errors import ProviderStopped
 from skillforge.evals.answer import Answer, Table
 from skillforge.evals.arms import Arm, Wanted, build_arms
 from skillforge.evals.clusters import clusters_of
-from skillforge.evals.evaluate import Limits
+from skillforge.evals.limits import Meter
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import scorers_of
 from skillforge.evals.sequential import BLOCK, evaluate_sequentially
@@ -79,7 +79,7 @@ def race(
         return measure_of(cases, rule)
 
     async def run() -> Table:
-        return await evaluate_sequentially(arms, cases, journal or Memory(), on_sample, 1, Limits(), judging)
+        return await evaluate_sequentially(arms, cases, journal or Memory(), on_sample, 1, Meter(), judging)
 
     return anyio.run(run)
 
@@ -256,3 +256,17 @@ def test_a_case_without_an_answer_is_left_out(arms_of):
 
 def test_no_cases_give_nothing(arms_of):
     assert race(arms_of(model("s")), []) == {"teacher": {}, "s bare": {}, "s + skill": {}}
+
+
+def test_with_a_least_quality_it_goes_on_until_that_is_sure_too(arms_of):
+    cases = cases_of(900)
+    arms = arms_of(model("good", 0.05))
+    asked = len(race(arms, cases)["good + skill"])
+    floor = RULE.model_copy(update={"min_quality": 0.9})
+    table = race(arms, cases, rule=floor)
+    assert asked < len(table["good + skill"]) < 900
+    assert verdicts(arms, cases, table, floor) == {"good + skill": "pass"}
+    hopeless = RULE.model_copy(update={"min_quality": 0.99})
+    table = race(arms, cases, rule=hopeless)
+    assert len(table["good + skill"]) < 900
+    assert verdicts(arms, cases, table, hopeless) == {"good + skill": "fail"}

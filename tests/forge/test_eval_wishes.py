@@ -112,6 +112,16 @@ def test_a_variant_is_measured_beside_the_skill(repo, tmp_path):
             measure(forge, variants=[other / "skill.yaml"])
 
 
+def test_cases_that_ask_the_same_are_told(repo):
+    rows = [{"id": f"n{n}", "input": {"number": n % 10}, "expected": right(n % 10)} for n in range(60)]
+    (repo / "evals" / "parity.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said: list[str] = []
+    providers = {"x:s": Scripted(default=knows, name="x:s"), "x:t": Scripted(default=knows, name="x:t")}
+    with Forge(repo, providers=providers, say=said.append) as forge:
+        measure(forge, arms=["skill"])
+    assert any("50 of 60 cases ask what others ask" in line for line in said)
+
+
 def test_a_filter_takes_cases_by_metadata_or_by_a_part_of_their_id(repo):
     with forge_at(repo) as forge:
         assert measure(forge, filter="size=big").cases == 30
@@ -159,6 +169,22 @@ def test_rescoring_asks_nobody_and_follows_the_suite(repo):
         found = forge.evals.rescore("parity", students=["x:s"], teacher="x:t")
     assert silent.seen == []
     assert (found.report.decision.margin, found.report.arm("x:s + skill").quality) == (0.6, 0.5)
+
+
+@pytest.mark.parametrize("mode", ["fixed", "sequential"])
+def test_rescoring_a_part_that_happens_to_be_stored_is_no_evidence(repo, mode):
+    """Else whoever tries parts until one looks good, or cuts an eval off, has it promoted by scoring what there is."""
+    suite_in(repo, 200, head=f"decision: {{metric: /is, mode: {mode}, margin: 0.2}}")
+    with forge_at(repo) as forge:
+        measure(forge, arms=["skill"], filter="n1")
+        assert [item.report["filter"] for item in forge.evidence(forge.show("parity"))] == ["n1"]
+        found = forge.evals.rescore("parity", students=["x:s"], teacher="x:t", arms=["skill"])
+        assert (found.report.cases, found.report.verdict) == (200, "pass")
+        assert [item.report["filter"] for item in forge.evidence(forge.show("parity"))] == ["n1"]
+        measure(forge, arms=["skill"])
+        assert [item.report["filter"] for item in forge.evidence(forge.show("parity"))] == ["", "n1"]
+        again = forge.evals.rescore("parity", students=["x:s"], teacher="x:t", arms=["skill"]).report
+    assert again.verdict == "pass"
 
 
 def test_rescoring_what_was_never_measured_says_so(repo):
@@ -230,3 +256,19 @@ def test_a_report_is_written_by_its_suffix(repo, tmp_path, suffix):
     with forge_at(repo) as forge:
         forge.evals.write(forge.evals.measure("parity", students=["x:s"], teacher="x:t"), [path])
     assert path.stat().st_size > 500
+
+
+@pytest.mark.parametrize("stopped_by", ["the same error", "the number of errors"])
+def test_why_an_eval_stopped_is_told_without_secrets(repo, monkeypatch, stopped_by):
+    monkeypatch.setenv("CANARY_API_KEY", "canary-5d0f1e77aa")
+    same = stopped_by == "the same error"
+
+    def leaks(given: dict[str, Any]) -> Any:
+        raise RuntimeError(f"no canary-5d0f1e77aa {'' if same else given['number']}")
+
+    with forge_at(repo) as forge, pytest.raises(Halt, match="redacted") as caught:
+        forge.eval(
+            "parity", teacher="x:t", arms=["no-model"], own={"mine": leaks}, **({} if same else {"max_errors": 3})
+        )
+    assert "canary" not in str(caught.value)
+    assert caught.value.__suppress_context__

@@ -367,7 +367,7 @@ def test_a_case_that_is_an_example_of_the_skill_is_left_out_and_that_is_said(rep
     said: list[str] = []
     report = measure(forge_at(repo, providers={STUDENT: student()}, say=said.append), teacher="recorded")
     assert report.cases == 39
-    assert any("1 cases are left out" in line for line in said)
+    assert any("1 case left out" in line for line in said)
 
 
 def test_a_suite_of_nothing_but_examples_is_refused(repo, skill_in, suite_in, forge_at):

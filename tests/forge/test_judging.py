@@ -338,3 +338,23 @@ def test_a_judge_over_the_network_is_paid_once_and_counted(
     assert report.cost_usd is not None
     assert report.cost_usd >= audit.usd > 0
     assert report.arms[0].quality == 0.75
+
+
+def test_the_limits_of_an_eval_hold_for_its_judges_too(measure: Measure) -> None:
+    numbers = iter(range(100))
+
+    def broken(request: Request) -> str:
+        raise ServerFailure(f"lost {next(numbers)}")
+
+    failing = judge(broken)
+    failing.concurrency = 1  # type: ignore[misc]
+    with pytest.raises(LimitReached, match="3 errors in .* the last: lost 2"):
+        measure(RUBRIC, failing, max_errors=3)
+    assert len(failing.seen) == 3
+    slow = Scripted(default=grader, name=JUDGE, latency_ms=50)
+    slow.concurrency = 1  # type: ignore[misc]
+    with pytest.raises(LimitReached, match=r"time limit of 0\.3 s"):
+        measure(RUBRIC, slow, time_limit_s=0.3)
+    assert 1 <= len(slow.seen) < 2 * CASES
+    assert measure(RUBRIC, rest := judge()).judges[0].unreadable == 0
+    assert len(rest.seen) == 2 * CASES - len(slow.seen)

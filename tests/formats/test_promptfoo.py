@@ -356,3 +356,30 @@ def test_a_quoted_list_comes_back_part_by_part(parts):
 def test_every_list_ends(text):
     with suppress(Refused):
         assert all(isinstance(part, str) for part in comma_separated(text))
+
+
+def test_a_threshold_of_zero_is_none_all_must_pass(tmp_path):
+    """promptfoo asks ``if (threshold)``: zero is no threshold there, and not one that everything reaches."""
+    text = """\
+tests:
+  - vars: {x: hi}
+    threshold: 0
+    assert:
+      - {type: contains, value: a}
+      - {type: assert-set, threshold: 0, assert: [{type: contains, value: b}]}
+"""
+    (case,) = read_promptfoo(config(tmp_path, text)).cases
+    assert case.threshold is None
+    assert case.checks[1].threshold is None
+
+
+def test_lists_of_vars_times_assertions_are_bounded(tmp_path):
+    values = "[" + ", ".join(f"a{n}" for n in range(200)) + "]"
+    asserts = "".join(f"    - {{type: contains, value: v{n}}}\n" for n in range(20))
+    text = f"defaultTest:\n  assert:\n{asserts}tests:\n  - vars: {{x: {values}, y: {values}}}\n"
+    assert "more than 300,000 assertions" in refusal(lambda: read_promptfoo(config(tmp_path, text)))
+
+
+def test_a_grader_of_texts_may_be_named_as_such(tmp_path):
+    assertion = "{type: llm-rubric, value: polite, provider: {text: {id: 'openai:chat:gpt-x'}}}"
+    assert one(tmp_path, assertion).judge == "openai:gpt-x"

@@ -267,3 +267,46 @@ def test_whatever_the_lines_hold_they_are_read_or_refused(rows):
         return
     assert len({case.id for case in read.cases}) == len(rows)
     assert all(set(case.outputs) <= {read.teacher, SECOND, *read.students} for case in read.cases)
+
+
+def test_a_whole_number_with_a_point_is_the_id_without():
+    """A column of ids with a gap in it is one of floats to most programs."""
+    rows = [{"id": 1.0, "teacher": "a", "student": "a"}, {"id": "2", "teacher": "a", "student": "a"}]
+    assert [case.id for case in read_outputs([rows]).cases] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("case_id", "says"),
+    [("x" * 513, "longer than 512"), ("a\u200bb", "cannot be seen"), ("a\x1b[2J", "cannot be seen")],
+)
+def test_an_id_that_no_case_can_have_is_refused_with_its_line(tmp_path, case_id, says):
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"id": case_id, "teacher": "a", "student": "a"}) + "\n")
+    with pytest.raises(SkillFileError, match=says) as caught:
+        read_outputs([path])
+    assert caught.value.problems[0].line == 1
+
+
+def test_dollars_may_stand_as_such():
+    row = {"teacher": "a", "student": "a", "student_cost": "$0.02", "teacher_cost": " 1.5"}
+    (case,) = read_outputs([[row]]).cases
+    assert (case.outputs["student"].usd, case.outputs["teacher"].usd) == (0.02, 1.5)
+
+
+def test_a_json_file_may_hold_an_array(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps([{"id": n, "teacher": "a", "student": {"b": [n]}} for n in range(3)], indent=1))
+    found = read_outputs([path])
+    assert [case.outputs["student"].value for case in found.cases] == [{"b": [n]} for n in range(3)]
+    path.write_text('[{"id": 1, "teacher": "a", "student": NaN}]')
+    with pytest.raises(SkillFileError, match="NaN is not JSON"):
+        read_outputs([path])
+    path.write_text('[{"id": 1, "teacher": "a", "student": "a"}, {"id": 2')
+    with pytest.raises(SkillFileError, match="cut off"):
+        read_outputs([path])
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"id": "1", "teacher": "a", "student": "a"}\n')
+    assert [case.id for case in read_outputs([path]).cases] == ["1"]

@@ -12,10 +12,11 @@ from operator import add
 from typing import Protocol
 
 from skillforge.canonical import digest
-from skillforge.engine.pool import Stop, for_each
+from skillforge.engine.pool import for_each
 from skillforge.errors import Halt, ProviderError, UnknownRequest
 from skillforge.evals.judges.grades import read_grade
 from skillforge.evals.judges.question import again_request
+from skillforge.evals.limits import Meter
 from skillforge.judgement import Judgement, JudgementKind
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
@@ -64,7 +65,7 @@ async def ask_judge(
     questions: Mapping[str, Question],
     journal: JudgementJournal,
     on_judged: OnJudged = lambda judgement, reused: None,
-    stop: Stop | None = None,
+    meter: Meter | None = None,
 ) -> dict[str, Judgement]:
     """What the judge says to the questions, by their keys. What the journal knows is not asked again.
 
@@ -78,12 +79,16 @@ async def ask_judge(
     for judgement in found.values():
         on_judged(judgement, True)
 
+    meter = meter or Meter()
+
     async def one(question: Question) -> None:
+        meter.look_at_the_clock()
         judgement = found[question.key] = journal.add(await ask(judge, question))
         on_judged(judgement, False)
+        meter.count(judgement.error if judgement.status == "error" else None)
 
     left = (question for key, question in questions.items() if key not in found)
-    await for_each(left, one, concurrency=judge.concurrency, stop=stop)
+    await for_each(left, one, concurrency=judge.concurrency)
     return found
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
+from skillforge.case import Case
 from skillforge.engine.codedigest import code_digest
 from skillforge.errors import UsageError
 from skillforge.evals.scorers.base import Contract, Item, Score, failed
-from skillforge.suggest import did_you_mean
+from skillforge.functions import load_function
 
 ENTRY_POINTS = "skillforge.scorers"
 OFFERED = ("output", "expected", "input", "metadata", "case")
@@ -71,7 +68,7 @@ class OwnScorer:
             "case": case,
         }
         try:
-            return _score_of(self.function(**{name: given[name] for name in self._asked[0]}))
+            return _score_of(self.function(**{name: _apart(given[name]) for name in self._asked[0]}))
         except (Exception, SystemExit) as exc:  # the caller's code met an answer it did not expect
             return failed(f"{self.name} raised {type(exc).__name__}: {_shown(exc)}")
 
@@ -98,26 +95,7 @@ class OwnScorer:
 
 def load_scorer(text: str) -> OwnScorer:
     """The function that ``module:function`` names; the module may lie in the current folder. Raises ``UsageError``."""
-    module_name, _, path = text.partition(":")
-    if not module_name or not path:
-        raise UsageError(f"{text!r} names no function", hint="write module:function")
-    try:
-        with _current_folder():
-            found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as exc:
-        if exc.name is None or not f"{module_name}.".startswith(f"{exc.name}."):
-            raise UsageError(f"{module_name} cannot be imported: {exc}", hint="install what it needs") from exc
-        hint = f"it is looked for in {Path.cwd()} and among the installed packages"
-        raise UsageError(f"there is no module {module_name!r}", hint=hint) from exc
-    except (Exception, SystemExit) as exc:
-        error = f"{type(exc).__name__}: {_shown(exc)}"
-        raise UsageError(f"{module_name} cannot be imported: {error}", hint="mend the module") from exc
-    for name in path.split("."):
-        if not hasattr(found, name):
-            known = [key for key in vars(found) if not key.startswith("_")] if hasattr(found, "__dict__") else []
-            raise UsageError(f"{module_name} has no {path!r}", hint=did_you_mean(name, known))
-        found = getattr(found, name)
-    return _own(text, found)
+    return OwnScorer(text, load_function(text))
 
 
 def installed_scorer(name: str) -> OwnScorer | None:
@@ -145,16 +123,13 @@ def _own(name: str, found: Any) -> OwnScorer:
     return OwnScorer(name, found)
 
 
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """The current folder is importable for as long as this lasts."""
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        if folder in sys.path:
-            sys.path.remove(folder)
+def _apart(value: Any) -> Any:
+    """A copy of what could be changed: other arms and scorers look at the same answer, and at the same label."""
+    if isinstance(value, dict):
+        return {key: _apart(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_apart(item) for item in value]
+    return value.model_copy(deep=True) if isinstance(value, Case) else value
 
 
 def _score_of(answer: Any) -> Score:

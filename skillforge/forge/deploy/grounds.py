@@ -95,7 +95,9 @@ def _told(evidence: Evidence) -> str:
     right = "" if arm is None else f"{_percent(arm.quality)} right, the teacher {_percent(report.teacher.quality)}"
     versus = None if arm is None else arm.versus_teacher
     worse = "" if versus is None else f"at most {100 * max(0.0, -versus.bounds.low):.1f} points worse"
-    return ", ".join(part for part in (evidence.verdict, right, worse, f"{evidence.cases} cases") if part)
+    asked = evidence.cases if versus is None else versus.n
+    count = f"{asked} cases" if asked == evidence.cases else f"{asked} of {evidence.cases} cases"
+    return ", ".join(part for part in (evidence.verdict, right, worse, count) if part)
 
 
 def _percent(share: float | None) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skillforge.atomicfile import replace_file
-from skillforge.case import Case
+from skillforge.case import Case, CaseCheck
 from skillforge.errors import SecretFound, UsageError
 from skillforge.forge.measuring.plan import EVALS_FOLDER
 from skillforge.forge.workspace import Workspace
@@ -43,7 +43,7 @@ class Wishes:
 
 class SuiteImported(Value):
     """The suite that was written. ``left_out`` names the assertions that are not in it, ``unchecked`` is how many cases
-    have none left, ``told`` is what of the config is no part of a suite.
+    have none left, ``graded`` how many checks ask a model, ``told`` is what of the config is no part of a suite.
     """
 
     name: str
@@ -53,6 +53,7 @@ class SuiteImported(Value):
     checks: int
     unchecked: int
     judge: str | None
+    graded: int
     left_out: tuple[str, ...]
     told: tuple[str, ...]
 
@@ -92,9 +93,16 @@ def import_promptfoo(work: Workspace, config: Path, wishes: Wishes) -> SuiteImpo
         checks=sum(len(case.checks) for case in found.cases),
         unchecked=sum(not case.checks for case in found.cases),
         judge=found.judge,
+        graded=sum("llm-rubric" in check.type for case in found.cases for check in _flat(case.checks)),
         left_out=found.left_out,
         told=found.told,
     )
+
+
+def _flat(checks: Iterable[CaseCheck]) -> Iterator[CaseCheck]:
+    for check in checks:
+        yield check
+        yield from _flat(check.checks)
 
 
 def _name(config: Path, wishes: Wishes) -> str:

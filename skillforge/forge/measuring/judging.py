@@ -13,6 +13,7 @@ from skillforge.evals.judges.audit import Background, audits_of
 from skillforge.evals.judges.docket import Docket, docket_of
 from skillforge.evals.judges.family import kinship
 from skillforge.evals.judges.question import again_request
+from skillforge.evals.limits import Meter
 from skillforge.evals.report import JudgeAudit
 from skillforge.evals.scorers.base import Judgements
 from skillforge.evals.scorers.resolve import Scorers, questions
@@ -39,7 +40,7 @@ def open_judges(session: Session, ready: Prepared) -> None:
         session.provider(model).fingerprint()
 
 
-async def judge_table(work: Workspace, session: Session, ready: Prepared, table: Table) -> Judged:
+async def judge_table(work: Workspace, session: Session, ready: Prepared, table: Table, meter: Meter) -> Judged:
     """Have every answer graded that a scorer or a check needs a judge for. What was said before is not asked again.
 
     Raises ``UsageError`` (``open_judges``; examples that cannot be read), ``Halt`` when no further call makes sense:
@@ -62,7 +63,7 @@ async def judge_table(work: Workspace, session: Session, ready: Prepared, table:
             fresh.add(judgement.key)
 
     for model, mine in docket.questions.items():
-        found = await ask_judge(session.provider(model), mine, journal, on_judged)
+        found = await ask_judge(session.provider(model), mine, journal, on_judged, meter)
         said.update(found)
         _record(session, mine, found, fresh)
     if docket.cut:

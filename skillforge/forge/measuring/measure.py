@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from skillforge.engine.execute import PromptExecutor
@@ -11,10 +12,11 @@ from skillforge.engine.frame import epoch_role
 from skillforge.engine.pool import Together
 from skillforge.engine.programs import CallableExecutor, CommandExecutor
 from skillforge.engine.retold import sample_calls
-from skillforge.errors import UsageError
+from skillforge.errors import Halt, UsageError
 from skillforge.evals.answer import Answer, Table
 from skillforge.evals.arms import Arm
 from skillforge.evals.evaluate import OnSample, evaluate, recall
+from skillforge.evals.limits import Meter
 from skillforge.evals.sequential import evaluate_sequentially
 from skillforge.evals.summary import Measure
 from skillforge.forge.measuring.judging import judge_table, open_judges
@@ -31,6 +33,7 @@ from skillforge.forge.measuring.reporting import (
 from skillforge.forge.session import Session
 from skillforge.forge.workspace import Workspace
 from skillforge.sample import Sample
+from skillforge.store.database import is_of_the_file
 from skillforge.store.registry import SkillVersion
 
 
@@ -48,22 +51,22 @@ async def evaluate_skill(
         _ = arm.executor.identity  # opens every model: a wrong name must not be found after half is paid for
     open_judges(session, ready)
     on_start(ready.arms, ready.cases, ready.suite.repeat)
-    started = time.monotonic()
+    started, meter = time.monotonic(), Meter(plan.limits)
     counted = _Counting(on_sample)
     journal = _SampleJournal(work, version, session, cleaned=cleaned(work, ready))
     if ready.suite.decision.mode == "sequential":
 
         async def judging(table: Table) -> Measure:
-            return measure_of(ready, await judge_table(work, session, ready, table))
+            return measure_of(ready, await judge_table(work, session, ready, table, meter))
 
         table = await evaluate_sequentially(
-            ready.arms, comparable(work, ready), journal, counted, ready.suite.repeat, plan.limits, judging
+            ready.arms, comparable(work, ready), journal, counted, ready.suite.repeat, meter, judging
         )
     else:
-        table = await evaluate(ready.arms, ready.cases, journal, counted, ready.suite.repeat, plan.limits)
+        table = await evaluate(ready.arms, ready.cases, journal, counted, ready.suite.repeat, meter)
     if plan.terms.record is not None:
         _record(work, session, ready, table)
-    return await _finish(work, version, plan, ready, table, session, counted, started)
+    return await _finish(work, version, plan, ready, table, session, counted, started, meter)
 
 
 async def rescore_skill(work: Workspace, version: SkillVersion, plan: EvalPlan, on_start: OnStart) -> Measured:
@@ -93,7 +96,7 @@ async def rescore_skill(work: Workspace, version: SkillVersion, plan: EvalPlan, 
     missing = sum(arm.covers(case) and case.id not in table[arm.name] for arm in ready.arms for case in ready.cases)
     if missing and ready.suite.decision.mode == "fixed":  # who stopped early has not asked them all
         work.say(f"{missing} samples are not stored: skillforge eval asks for them, rescore leaves them out")
-    return await _finish(work, version, plan, ready, table, session, counted, started)
+    return await _finish(work, version, plan, ready, table, session, counted, started, Meter(plan.limits))
 
 
 async def _finish(
@@ -105,8 +108,9 @@ async def _finish(
     session: Session,
     counted: _Counting,
     started: float,
+    meter: Meter,
 ) -> Measured:
-    judged = await judge_table(work, session, ready, table)
+    judged = await judge_table(work, session, ready, table, meter)
     spent = session.spent_usd
     paid = None if spent is None or counted.programs_usd is None else spent + counted.programs_usd
     figures = Circumstances(counted.total, counted.reused, paid, time.monotonic() - started)
@@ -115,6 +119,19 @@ async def _finish(
     if not any(answer.status == "error" for given in table.values() for epochs in given.values() for answer in epochs):
         session.finish()
     return measured
+
+
+@contextmanager
+def told_without_secrets(work: Workspace) -> Iterator[None]:
+    """Why an eval stopped quotes what a program or a server said last: its secrets are taken out."""
+    try:
+        yield
+    except Halt as exc:
+        clean = work.redactor.text
+        if clean(str(exc)) == str(exc) and clean(exc.hint) == exc.hint:
+            raise
+        told = type(exc)(clean(str(exc)), hint=clean(exc.hint), maybe_billed=exc.maybe_billed, calls=exc.calls)
+        raise told from None  # a traceback must not show it either
 
 
 def _record(work: Workspace, session: Session, ready: Prepared, table: Table) -> None:
@@ -144,7 +161,7 @@ class _SampleJournal:
         self._version = version
         self._session = session
         self._clean = work.redactor.value if cleaned else None
-        self._write = Together(work.samples.write)  # answers that come at once share a commit
+        self._write = Together(work.samples.write, hopeless=is_of_the_file)  # answers that come at once share a commit
 
     def known(self, keys: Iterable[str]) -> dict[str, Sample]:
         return {key: self._as_scored(sample) for key, sample in self._log.known(keys).items()}

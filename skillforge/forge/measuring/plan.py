@@ -16,13 +16,16 @@ from skillforge.engine.recorded import RecordedExecutor
 from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import NotFound, UsageError
 from skillforge.evals.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
-from skillforge.evals.evaluate import Limits, OnSample
+from skillforge.evals.clusters import repeated
+from skillforge.evals.evaluate import OnSample
 from skillforge.evals.fit import require_fit
 from skillforge.evals.leaks import leaking
+from skillforge.evals.limits import Limits
 from skillforge.evals.report import Excluded
 from skillforge.evals.sampling import choose_split, filtered, stratified
 from skillforge.evals.scorers.own import OwnScorer
 from skillforge.evals.scorers.resolve import Scorers, scorers_of, spec_of_text
+from skillforge.evals.words import many
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.skill import Skill
@@ -33,6 +36,7 @@ from skillforge.today import read_today
 
 RECORDED = "recorded"
 EVALS_FOLDER = "evals"
+_ONE_ANSWER = "one answer counts as several cases (give them a cluster, or leave them out)"
 _GIVEN = "given"  # the name of a scorer that the caller spelled out
 
 Executors = Callable[..., PromptExecutor]
@@ -126,6 +130,8 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
         if plan.limit < 1:
             raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
         cases = stratified(cases, plan.limit, suite.decision)
+    if twice := repeated(cases, suite.decision):
+        work.say(f"{twice} of {len(cases)} cases ask what others ask: {_ONE_ANSWER}")
     if plan.own and plan.terms.budget_usd is not None:
         raise UsageError("programs cannot be held to a budget", hint="leave out --arm, or --budget")
     today = today_executor(suite)
@@ -230,11 +236,11 @@ def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> tuple[list[Case
             "every case is an example of the skill, or stands in it", hint="measure it on another split or suite"
         )
     if examples:
-        work.say(f"{len(examples)} cases are left out: they are examples of the skill")
+        work.say(f"{many(len(examples), 'case')} left out: examples of the skill")
     for item in leaks[:3]:
         work.say(f"case {item.case} is left out: {item.why}")
     if len(leaks) > 3:
-        work.say(f"{len(leaks) - 3} more cases are left out, for the like: the report names them")
+        work.say(f"{many(len(leaks) - 3, 'more case')} left out, for the like: the report names them")
     return left, (*examples, *leaks)
 
 
@@ -244,7 +250,7 @@ def _answered(work: Workspace, teacher: RecordedExecutor, cases: list[Case]) -> 
     if not known:
         raise UsageError("no case has a recorded answer", hint="name a live teacher with --teacher")
     if len(known) < len(cases):
-        work.say(f"{len(cases) - len(known)} cases are left out: they have no recorded answer")
+        work.say(f"{many(len(cases) - len(known), 'case')} left out: no recorded answer")
     return known
 
 

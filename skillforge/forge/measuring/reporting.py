@@ -14,6 +14,7 @@ from skillforge.evals.answer import Table
 from skillforge.evals.clusters import clusters_of
 from skillforge.evals.pages.rows import CaseRow, case_rows
 from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import judged_by
 from skillforge.evals.summary import Measure, Summary, repayments, summarise
 from skillforge.forge.files.evidence_files import keep_evidence
@@ -122,9 +123,11 @@ def cleaned(work: Workspace, ready: Prepared) -> bool:
 def _without_secrets(work: Workspace, report: ArmReport) -> ArmReport:
     """Reasons quote what a server said; a report is printed and kept. Under ``store_io`` ``none`` it holds none."""
     if store_io(work.settings) == "none":
-        return report.model_copy(update={"error_reasons": ()})
-    told = tuple((work.redactor.text(reason), count) for reason, count in report.error_reasons)
-    return report.model_copy(update={"error_reasons": told})
+        return report.model_copy(update={"error_reasons": (), "score_error_reasons": ()})
+    clean = work.redactor.text
+    told = tuple((clean(reason), count) for reason, count in report.error_reasons)
+    scorers = tuple((clean(reason), count) for reason, count in report.score_error_reasons)
+    return report.model_copy(update={"error_reasons": told, "score_error_reasons": scorers})
 
 
 def comparable(work: Workspace, ready: Prepared) -> list[Case]:
@@ -138,7 +141,8 @@ def comparable(work: Workspace, ready: Prepared) -> list[Case]:
 def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measured) -> None:
     """One row of evidence for every student; none where the newest row of that student says the same already.
 
-    An arm against itself, or a variant, is no evidence of the skill.
+    An arm against itself, or a variant, is no evidence of the skill; nor is a part of the answers that happens to be
+    stored (``rescore`` after an eval that was cut off): whoever may choose when to look is right by luck.
     """
     report = measured.report
     if report.against_itself:
@@ -146,6 +150,9 @@ def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measu
     identities = {arm.name: arm.executor.identity for arm in measured.ready.arms}
     for arm in report.arms:
         if arm.kind != "skill" or arm.versus_teacher is None:
+            continue
+        if not _whole(measured, report.teacher.name, arm.name):
+            work.say(f"no evidence is kept of {arm.name}: not all of its cases are stored (skillforge eval asks them)")
             continue
         row = Row(
             skill=version.name,
@@ -167,6 +174,22 @@ def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measu
         if latest is None or not latest.same_as(row):
             work.evidence.add(row)
     keep_evidence(work.root, version.name, work.evidence, work.redactor, work.say)
+
+
+def _whole(measured: Measured, *names: str) -> bool:
+    """Whether these arms were asked all they are measured on: every case; of a sequential eval all up to where it
+    stopped, in its own order.
+    """
+    ready = measured.ready
+    by_name = {arm.name: arm for arm in ready.arms}
+    for name in names:
+        covered = [case.id for case in ready.cases if by_name[name].covers(case)]
+        asked = measured.table[name]
+        if ready.suite.decision.mode == "sequential":
+            covered = in_random_order(covered, clusters_of(ready.cases, ready.suite.decision))[: len(asked)]
+        if not all(case_id in asked for case_id in covered):
+            return False
+    return True
 
 
 def _decisive(report: EvalReport, table: Table) -> dict[str, dict[str, str]]:

@@ -142,7 +142,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_function_is_loaded_from_the_current_folder(folder, item):
     before = list(sys.path)
     scorer = scorer_of_text("house_scorers:Tone.kind", {})
-    assert sys.path == before
+    assert sys.path[: len(before)] == before, "the folder stands behind everything else from then on"
     assert scorer.name == "house_scorers:Tone.kind"
     assert scorer.score(item("yes please")).value == 1.0
 
@@ -207,3 +207,19 @@ def test_the_identity_is_the_same_in_every_process(folder):
         for seed in ("1", "2")
     }  # fmt: skip
     assert len(seen) == 1
+
+
+def test_what_a_function_does_to_an_answer_or_a_label_nobody_else_sees():
+    from skillforge.evals.compare import compare
+
+    def without_a(output, expected, input):
+        for given in (output, expected, input):
+            given.pop("a", None)
+        return output == expected
+
+    label = {"a": 1, "b": {"c": [2]}}
+    rows = [{"input": {"a": 1}, "teacher": dict(label), "student": {**label, "a": 2}, "expected": label}]
+    found = compare(rows, scorer=without_a)
+    assert found.document()["student"]["mean"] == 1.0
+    assert found.document()["agreement"]["share"] == 0.0  # they differ in what the scorer looks away from
+    assert (found.cases[0].expected, found.cases[0].input) == (label, {"a": 1})

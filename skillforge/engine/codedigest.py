@@ -1,9 +1,9 @@
 """What a caller's own function does, as far as Python tells: stored answers of other code are never taken for its own.
 
 Named are its bytecode and constants, its defaults, what it closes over and the globals it reads: plain data, patterns,
-dates, decimals and paths by value, functions, classes and objects of the same module by their code in turn. A module that it uses is named, with its file's
-content where that lies below the current folder; what is called beyond (a package, a program, a model) is not looked
-into.
+dates, decimals and paths by value, functions, classes and objects of the same module by their code in turn. A module
+that it uses is named, with its file's content where that lies below the current folder; what is called beyond (a
+package, a program, a model) is not looked into.
 """
 
 from __future__ import annotations

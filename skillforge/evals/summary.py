@@ -103,7 +103,8 @@ def summarise(arms: Sequence[Contestant], cases: Sequence[Case], table: Table, m
     for report in others:
         pairing = pairings[report.name]
         versus = pairing.compared().model_copy(update={"saving": _saving(report, teacher)})
-        if why := _NO_LABELS if alone else untrusted(seen[report.name], there, measure.decision.margin):
+        better, margin = versus.bounds.low > 0, measure.decision.margin
+        if why := _NO_LABELS if alone else untrusted(seen[report.name], there, margin, better=better):
             versus = versus.model_copy(update={"verdict": "inconclusive", "reason": why, "cases_needed": None})
         else:
             versus = _gated(versus, report, seen[report.name], pairing, strict)

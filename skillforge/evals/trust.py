@@ -42,12 +42,14 @@ class Seen:
         return self.scores.silent.get(case_id, 0) / max(1, sum(answer.status != "error" for answer in epochs))
 
 
-def untrusted(here: Seen, there: Seen, margin: float) -> str:
-    """Why nothing may be concluded from an arm and the teacher (``there``), or an empty string."""
+def untrusted(here: Seen, there: Seen, margin: float, *, better: bool = False) -> str:
+    """Why nothing may be concluded from an arm and the teacher (``there``), or an empty string. ``better``: the arm
+    surely is, so that it owes nothing to the margin.
+    """
     bar = there.scores.mean
     if bar == 0:
         return "the teacher is right on no case: the labels or the metric do not fit the task"
-    if bar is not None and bar <= margin:  # no student can be worse than always wrong
+    if bar is not None and bar <= margin and not better:  # no student can be worse than always wrong
         return f"the teacher is right on {bar:.1%}, the margin is {margin:.1%}: who is always wrong would pass too"
     worst = max(here.errors, there.errors)
     if worst > MAX_ERRORS:

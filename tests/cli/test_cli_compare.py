@@ -37,7 +37,7 @@ def test_no_repository_is_needed_and_none_is_made(cli: Cli, recorded: Path) -> N
     done = cli("compare", "recorded.jsonl")
     assert done.code == 0
     head, verdict, *rest = done.out.splitlines()
-    assert head == "recorded.jsonl · 300 cases · teacher teacher: 100.0% right, $20.00 per 1,000, p95 –"
+    assert head == "recorded.jsonl · 300 cases · teacher: 100.0% right, $20.00 per 1,000, p95 –"
     assert verdict == (
         " REPLACE  student  99.7% right  · $1.00 (-95%) · p95 –  95% sure: at most 1.5 points worse (you allow 5)"
     )
@@ -72,7 +72,7 @@ def test_too_many_errors_are_exit_code_4(cli: Cli, recorded: Path) -> None:
     done = cli("compare", "recorded.jsonl")
     assert done.code == 4
     assert "4.8% infrastructure errors (at most 2%)" in done.out
-    assert "1 errors of student: timeout  [31m" in done.out
+    assert "1 error of student: timeout  [31m" in done.out
 
 
 def test_files_of_several_models_are_joined_and_what_is_missing_is_said(cli: Cli, recorded: Path) -> None:

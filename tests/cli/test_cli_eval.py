@@ -45,13 +45,24 @@ def test_what_comes_next_is_said_where_a_student_passed(cli: Cli, repo: Path) ->
         (students("right"), 0),
         (students("wrong"), 1),
         ((*students("right"), "--limit", "20"), 3),
+        ((*students("right"), "--time-limit", "0"), 4),
         (students("flaky"), 4),
         (("eval", "nobody", "--students", "scripted:right.yaml", *TEACHER), 2),
         (students("wrong", "right"), 0),
         ((*students("wrong", "right"), "--student", "scripted:wrong.yaml"), 1),
         ((*students("wrong", "right"), "--student", "scripted:right.yaml"), 0),
     ],
-    ids=["pass", "fail", "inconclusive", "infrastructure", "usage", "best of two", "named, fail", "named, pass"],
+    ids=[
+        "pass",
+        "fail",
+        "inconclusive",
+        "no time",
+        "infrastructure",
+        "usage",
+        "best of two",
+        "named, fail",
+        "named, pass",
+    ],
 )
 def test_exit_codes(cli: Cli, repo: Path, args: tuple[str, ...], code: int) -> None:
     assert cli(*args, "--json").code == code
@@ -124,6 +135,8 @@ def test_an_interrupted_eval_says_how_to_go_on_and_does(cli: Cli, repo: Path) ->
     [
         (*students("right"), "--student", "scripted:other.yaml"),
         (*students("right"), "--limit", "0"),
+        (*students("right"), "--max-errors", "0"),
+        (*students("right"), "--time-limit", "-1"),
         (*students("right"), "--suite", "none.yaml"),
         ("eval", "mood", "--students", "scripted:right.yaml"),
         ("eval", "mood", *TEACHER),

@@ -475,4 +475,4 @@ def test_whatever_a_function_raises_is_an_error_of_its_run(triage, raised, kind)
 def test_an_answer_of_a_function_is_bounded_as_that_of_a_program(triage):
     run = answered(bare_skill(triage()), returning({"queue": "x" * 1_100_000}))
     assert (run.status, run.attempts[0].text) == ("failed", "")
-    assert "longer than 1,000,000" in run.reason
+    assert run.reason.startswith("the answer is longer than")

@@ -79,11 +79,18 @@ def test_errors_on_the_labelled_cases_are_not_thinned_out_by_those_without_a_lab
     assert told(rows) == ("inconclusive", "34.0% infrastructure errors (at most 2%)")
 
 
-@pytest.mark.parametrize(("right", "verdict"), [(3, "inconclusive"), (15, "inconclusive"), (0, "inconclusive"), (30, "fail")])
+@pytest.mark.parametrize(
+    ("right", "verdict"), [(3, "inconclusive"), (15, "inconclusive"), (0, "inconclusive"), (30, "fail")]
+)
 def test_a_teacher_that_is_hardly_ever_right_proves_nothing_of_a_student_that_never_is(right, verdict):
     """Nobody can be 5 points worse than one that is right on 5%."""
     rows = rows_of(300, teacher=lambda n: "a" if n < right else "b", student="c")
     assert told(rows)[0] == verdict
+
+
+def test_who_is_surely_better_than_such_a_teacher_passes():
+    rows = rows_of(60, teacher=lambda n: "a" if n < 2 else "b", student=lambda n: "a" if n % 2 else "b")
+    assert told(rows) == ("pass", "")
 
 
 def test_where_nothing_is_scored_that_is_the_reason():

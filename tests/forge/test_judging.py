@@ -348,7 +348,7 @@ def test_the_limits_of_an_eval_hold_for_its_judges_too(measure: Measure) -> None
 
     failing = judge(broken)
     failing.concurrency = 1  # type: ignore[misc]
-    with pytest.raises(LimitReached, match="3 errors in .* the last: lost 2"):
+    with pytest.raises(LimitReached, match=r"3 errors in .* the last: lost 2"):
         measure(RUBRIC, failing, max_errors=3)
     assert len(failing.seen) == 3
     slow = Scripted(default=grader, name=JUDGE, latency_ms=50)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from skillforge.errors import SkillforgeError as SkillforgeError
     from skillforge.errors import TeacherError as TeacherError
     from skillforge.errors import UsageError as UsageError
-    from skillforge.evals.compare import compare as compare
-    from skillforge.evals.compared import Compared as Compared
+    from skillforge.evals.recorded.compare import compare as compare
+    from skillforge.evals.recorded.compared import Compared as Compared
     from skillforge.evals.report import EvalReport as EvalReport
     from skillforge.forge.doctor import Diagnosis as Diagnosis
     from skillforge.forge.forge import BoundSkill as BoundSkill
@@ -54,7 +54,7 @@ _WHERE = {
     "Case": "case",
     "Check": "skill",
     "CheckResult": "run",
-    "Compared": "evals.compared",
+    "Compared": "evals.recorded.compared",
     "Created": "forge.making.create",
     "Decision": "case",
     "Diagnosis": "forge.doctor",
@@ -79,7 +79,7 @@ _WHERE = {
     "Terms": "forge.session",
     "Trace": "trace",
     "UsageError": "errors",
-    "compare": "evals.compare",
+    "compare": "evals.recorded.compare",
     "tagged": "capture.context",
 }
 

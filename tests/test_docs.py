@@ -43,9 +43,9 @@ from skillforge.cli.app import app, main
 from skillforge.config import SETTINGS_FILE, Settings
 from skillforge.endpoints import Endpoint, Price
 from skillforge.errors import UsageError
-from skillforge.evals.arms import ArmKind
-from skillforge.evals.compare import compare
 from skillforge.evals.pages.write import require_writable
+from skillforge.evals.recorded.compare import compare
+from skillforge.evals.running.arms import ArmKind
 from skillforge.evals.scorers.resolve import SCORER_TYPES, scorer_of
 from skillforge.messages import Value
 from skillforge.skillfile import SKILL_FILE, read_skill

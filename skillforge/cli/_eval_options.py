@@ -93,7 +93,7 @@ def check_outputs(output: Sequence[Path] | None) -> None:
 
 
 def _kinds(text: str) -> tuple[str, ...]:
-    from skillforge.evals.arms import ArmKind
+    from skillforge.evals.running.arms import ArmKind
 
     known = [kind for kind in get_args(ArmKind) if kind not in ("teacher", "again", "variant", "own")]
     kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from skillforge.cli._shared import aligned
-from skillforge.evals.words import many
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, EvalReport
@@ -20,7 +20,7 @@ _WIDE = 80  # columns: figures that are wider have their fields in a table of th
 
 def render_report(report: EvalReport) -> None:
     """Print the report on stdout: colours on a terminal only (and not with NO_COLOR), no line ever cut."""
-    from skillforge.evals.reading import arm_lines, headline
+    from skillforge.evals.wording.reading import arm_lines, headline
 
     plain = bool(os.environ.get("NO_COLOR"))  # rich alone would still write bold and dim
     console = Console(highlight=False, soft_wrap=True, color_system=None if plain else "auto")
@@ -40,7 +40,7 @@ def render_report(report: EvalReport) -> None:
 
 def _figures(report: EvalReport) -> list[list[str]]:
     """The figures as lines: one table, or two where fields would make it wider than a terminal."""
-    from skillforge.evals.reading import label, measured_in, one_line, percent
+    from skillforge.evals.wording.reading import label, measured_in, one_line, percent
 
     arms = (report.teacher, *report.arms)
     names = [label(report, arm) for arm in arms]
@@ -61,7 +61,7 @@ def _figures(report: EvalReport) -> list[list[str]]:
 
 
 def _quality(report: EvalReport, arm: ArmReport) -> list[str]:
-    from skillforge.evals.reading import percent
+    from skillforge.evals.wording.reading import percent
 
     if arm.quality is None or (report.reference == "teacher" and arm == report.teacher and not report.second_pass):
         return ["–", "–"]
@@ -69,7 +69,7 @@ def _quality(report: EvalReport, arm: ArmReport) -> list[str]:
 
 
 def _costs(arm: ArmReport) -> list[str]:
-    from skillforge.evals.reading import percent, seconds
+    from skillforge.evals.wording.reading import percent, seconds
 
     return [
         percent(arm.checks_passed),
@@ -82,7 +82,7 @@ def _costs(arm: ArmReport) -> list[str]:
 
 
 def _footer(report: EvalReport) -> list[str]:
-    from skillforge.evals import remarks
+    from skillforge.evals.wording import remarks
 
     lines = list(remarks.measured(report))
     lines.extend(remarks.helped(report))

@@ -16,10 +16,10 @@ from skillforge.cli._shared import aligned, note, print_json, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from skillforge.evals.compared import Compared
-    from skillforge.evals.groups import Group
-    from skillforge.evals.reading import ArmLine
+    from skillforge.evals.recorded.compared import Compared
+    from skillforge.evals.recorded.groups import Group
     from skillforge.evals.report import EvalReport
+    from skillforge.evals.wording.reading import ArmLine
 
 _MOST_IDS = 5  # named of a list
 _MOST_GROUPS = 40
@@ -89,7 +89,7 @@ def compare(
 
 def _finish(recorded: Sequence[Path], wishes: dict[str, Any], output: Sequence[Path], *, json_out: bool) -> None:
     from skillforge.cli.evaluate import exit_code
-    from skillforge.evals.compare import compare as compared_by
+    from skillforge.evals.recorded.compare import compare as compared_by
 
     if output:
         from skillforge.evals.pages.write import require_writable
@@ -125,8 +125,8 @@ def _write(compared: Compared, output: Sequence[Path]) -> None:
 
 def _render(compared: Compared) -> None:
     """The verdict first, one line a student; then the figures, then what to do. As ``eval`` says it."""
-    from skillforge.evals import remarks
-    from skillforge.evals.reading import arm_lines, headline
+    from skillforge.evals.wording import remarks
+    from skillforge.evals.wording.reading import arm_lines, headline
 
     report = compared.report
     show(headline(report), "bold")
@@ -154,7 +154,7 @@ def _verdicts(lines: Sequence[ArmLine]) -> None:
 
 
 def _figures(compared: Compared) -> list[list[str]]:
-    from skillforge.evals.reading import dollars, label, measured_in, percent, seconds
+    from skillforge.evals.wording.reading import dollars, label, measured_in, percent, seconds
 
     report = compared.report
     rows = [
@@ -185,7 +185,7 @@ def _figures(compared: Compared) -> list[list[str]]:
 
 def _fields(report: EvalReport) -> list[list[str]]:
     """How often each field of the label is right, a few of them."""
-    from skillforge.evals.reading import label, percent
+    from skillforge.evals.wording.reading import label, percent
 
     names = list(report.teacher.fields)[:_MOST_FIELDS]
     arms = (report.teacher, *report.arms)
@@ -195,7 +195,7 @@ def _fields(report: EvalReport) -> list[list[str]]:
 
 def _group(report: EvalReport, group: Group) -> None:
     """A group's own headline, then its verdicts."""
-    from skillforge.evals.reading import arm_lines, quality
+    from skillforge.evals.wording.reading import arm_lines, quality
 
     part = report.model_copy(update={"teacher": group.arms[0], "arms": group.arms[1:], "cases": group.cases})
     show(f" {_printed(group.name)} · {_cases(group.cases)} · teacher {quality(part, part.teacher)}", "bold")
@@ -232,7 +232,7 @@ def _named(ids: Sequence[str]) -> str:
 
 def _printed(text: str) -> str:
     """A name or an id from a file, so that no terminal obeys it, and no longer than a line."""
-    from skillforge.evals.reading import one_line
+    from skillforge.evals.wording.reading import one_line
 
     return one_line(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 

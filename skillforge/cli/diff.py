@@ -11,7 +11,7 @@ import typer
 
 from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
 from skillforge.errors import UsageError
-from skillforge.evals.words import WORDS
+from skillforge.evals.wording.words import WORDS
 
 if TYPE_CHECKING:
     from skillforge.forge.changes.diff import Change, Side, SkillDiff

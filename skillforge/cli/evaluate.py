@@ -37,13 +37,13 @@ from skillforge.cli._eval_options import (
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
 from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
-from skillforge.evals.words import many
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from skillforge.case import Case
     from skillforge.evals.answer import Answer
-    from skillforge.evals.arms import Arm
     from skillforge.evals.report import ArmReport, EvalReport
+    from skillforge.evals.running.arms import Arm
     from skillforge.forge.forge import Forge
     from skillforge.forge.measuring.plan import EvalWishes
     from skillforge.forge.measuring.reporting import Measured
@@ -196,7 +196,7 @@ def _interrupted(bar: Progress | None) -> str:
 
 def exit_code(report: EvalReport, student: str | None = None) -> int:
     """The verdict as an exit code: of ``student`` when named, else the best one; 4 when errors spoiled the eval."""
-    from skillforge.evals.trust import MAX_ERRORS
+    from skillforge.evals.verdict.trust import MAX_ERRORS
 
     def spoiled(arm: ArmReport) -> bool:
         return arm.errors > MAX_ERRORS * (arm.answers or arm.errors + arm.n)

@@ -9,7 +9,7 @@ import typer
 
 from skillforge.cli._shared import as_json, note, open_forge, print_json, without_secrets
 from skillforge.errors import NotFound, UsageError
-from skillforge.evals.words import many
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from skillforge.forge.exchange.promptfoo_suite import SuiteImported, Wishes

@@ -11,7 +11,7 @@ import typer
 from skillforge.cli._repository import make_repository
 from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
 from skillforge.errors import SkillFileError, SkillforgeError, UsageError
-from skillforge.evals.words import WORDS
+from skillforge.evals.wording.words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from skillforge.case import Decision
 from skillforge.engine.frame import HARNESS
-from skillforge.evals.arms import ArmKind
-from skillforge.evals.comparison import Bounds, Comparison
+from skillforge.evals.running.arms import ArmKind
 from skillforge.evals.statistics import Verdict
-from skillforge.evals.versus_today import VersusToday
+from skillforge.evals.verdict.comparison import Bounds, Comparison
+from skillforge.evals.verdict.versus_today import VersusToday
 from skillforge.messages import Value
 
 # labels: what people or a strong model said is right. teacher: the teacher's own answers, so that only agreement is

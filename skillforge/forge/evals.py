@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from skillforge.config import store_io
 from skillforge.engine.programs import own_executor
-from skillforge.evals.limits import Limits
+from skillforge.evals.running.limits import Limits
 from skillforge.evals.scorers.own import OwnScorer, load_scorer
 from skillforge.forge.making.estimate import Estimate, estimate_eval
 from skillforge.forge.measuring.measure import evaluate_skill, rescore_skill, told_without_secrets

@@ -10,11 +10,11 @@ from typing import Any
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.arms import Arm, ArmKind
 from skillforge.evals.pages.rows import CaseRow, case_rows
 from skillforge.evals.report import EvalReport, Excluded, JudgeAudit
+from skillforge.evals.running.arms import Arm, ArmKind
 from skillforge.evals.scorers.resolve import metric_of
-from skillforge.evals.summary import Measure, repayments, summarise
+from skillforge.evals.verdict.summary import Measure, repayments, summarise
 from skillforge.providers.scripted import Scripted
 from skillforge.skill import Skill
 

@@ -16,7 +16,7 @@ from skillforge.engine.pool import for_each
 from skillforge.errors import Halt, ProviderError, UnknownRequest
 from skillforge.evals.judges.grades import read_grade
 from skillforge.evals.judges.question import again_request
-from skillforge.evals.limits import Meter
+from skillforge.evals.running.limits import Meter
 from skillforge.judgement import Judgement, JudgementKind
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider

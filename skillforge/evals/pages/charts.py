@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from skillforge.evals.reading import ArmLine, arm_lines, dollars, label, points, signed
 from skillforge.evals.report import EvalReport
+from skillforge.evals.wording.reading import ArmLine, arm_lines, dollars, label, points, signed
 
 _TICKS = 6
 _LINE = 17  # pixels between two labels

@@ -10,8 +10,8 @@ from typing import Any
 from skillforge.evals.answer import Answer
 from skillforge.evals.pages.rows import CaseRow, Cell
 from skillforge.evals.pages.values import Clean, as_text, fields_of, state, why
-from skillforge.evals.reading import label
 from skillforge.evals.report import EvalReport
+from skillforge.evals.wording.reading import label
 
 TEXT = 2_000  # characters of one value
 FIELDS = 40  # of one input or answer

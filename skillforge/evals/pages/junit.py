@@ -9,8 +9,8 @@ from xml.sax.saxutils import quoteattr
 
 from skillforge.evals.pages.rows import CaseRow, Cell
 from skillforge.evals.pages.values import Clean, as_text, state, why
-from skillforge.evals.reading import headline, label, sentence, word
 from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.wording.reading import headline, label, sentence, word
 
 _LONGEST = 400  # characters of what a message quotes
 # XML 1.0, production 2: no other character may stand in a document, not even escaped

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from skillforge.evals import remarks
 from skillforge.evals.pages.groups import lost_groups
 from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean
-from skillforge.evals.reading import (
+from skillforge.evals.report import EvalReport
+from skillforge.evals.wording import remarks
+from skillforge.evals.wording.reading import (
     ArmLine,
     arm_lines,
     badge,
@@ -21,7 +22,6 @@ from skillforge.evals.reading import (
     seconds,
     signed,
 )
-from skillforge.evals.report import EvalReport
 from skillforge.markdowntext import code, plain
 
 _CASES = 20  # lost cases named

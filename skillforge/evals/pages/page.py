@@ -10,13 +10,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from skillforge.evals import remarks
 from skillforge.evals.pages.charts import intervals, scatter
 from skillforge.evals.pages.data import page_arms, page_cases, script_json
 from skillforge.evals.pages.groups import Group, lost_groups
 from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean
-from skillforge.evals.reading import (
+from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.wording import remarks
+from skillforge.evals.wording.reading import (
     arm_lines,
     badge,
     best,
@@ -29,7 +30,6 @@ from skillforge.evals.reading import (
     signed,
     word,
 )
-from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.version import __version__
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from skillforge.case import Case
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.summary import Summary
+from skillforge.evals.verdict.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

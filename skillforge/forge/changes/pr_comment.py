@@ -13,7 +13,7 @@ from pathlib import Path
 from skillforge.config import LOCK_FILE, SKILLS_FOLDER
 from skillforge.errors import SkillFileError, SkillforgeError
 from skillforge.evals.report import ArmReport, EvalReport
-from skillforge.evals.versus_today import saving_text
+from skillforge.evals.verdict.versus_today import saving_text
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
 from skillforge.forge.changes.diff import Change, skill_changes, text_changes
 from skillforge.forge.changes.git_tree import checkout

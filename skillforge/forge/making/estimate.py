@@ -14,8 +14,8 @@ from skillforge.engine.author import AUTHOR_TOKENS, INSTRUCTIONS, SHOWN_CHARS
 from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import build_request, complete_input, output_text
 from skillforge.engine.solve import solve_request, trace_key
-from skillforge.evals.arms import Arm
 from skillforge.evals.judges.question import Facts, pair_request, rubric_request
+from skillforge.evals.running.arms import Arm
 from skillforge.evals.scorers.resolve import questions
 from skillforge.forge.making.create import PROVE, CreatePlan, require_plan
 from skillforge.forge.measuring.plan import EvalPlan, Prepared, prepare

@@ -13,8 +13,8 @@ from skillforge.evals.judges.audit import Background, audits_of
 from skillforge.evals.judges.docket import Docket, docket_of
 from skillforge.evals.judges.family import kinship
 from skillforge.evals.judges.question import again_request
-from skillforge.evals.limits import Meter
 from skillforge.evals.report import JudgeAudit
+from skillforge.evals.running.limits import Meter
 from skillforge.evals.scorers.base import Judgements
 from skillforge.evals.scorers.resolve import Scorers, questions
 from skillforge.forge.measuring.plan import Prepared

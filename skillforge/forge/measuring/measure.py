@@ -14,11 +14,11 @@ from skillforge.engine.programs import CallableExecutor, CommandExecutor
 from skillforge.engine.retold import sample_calls
 from skillforge.errors import Halt, UsageError
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.arms import Arm
-from skillforge.evals.evaluate import OnSample, evaluate, recall
-from skillforge.evals.limits import Meter
-from skillforge.evals.sequential import evaluate_sequentially
-from skillforge.evals.summary import Measure
+from skillforge.evals.running.arms import Arm
+from skillforge.evals.running.evaluate import OnSample, evaluate, recall
+from skillforge.evals.running.limits import Meter
+from skillforge.evals.running.sequential import evaluate_sequentially
+from skillforge.evals.verdict.summary import Measure
 from skillforge.forge.measuring.judging import judge_table, open_judges
 from skillforge.forge.measuring.plan import EvalPlan, OnStart, Prepared, prepare
 from skillforge.forge.measuring.reporting import (

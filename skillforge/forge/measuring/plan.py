@@ -15,17 +15,17 @@ from skillforge.engine.programs import COMMAND, own_executor
 from skillforge.engine.recorded import RecordedExecutor
 from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import NotFound, UsageError
-from skillforge.evals.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
 from skillforge.evals.clusters import repeated
-from skillforge.evals.evaluate import OnSample
 from skillforge.evals.fit import require_fit
 from skillforge.evals.leaks import leaking
-from skillforge.evals.limits import Limits
 from skillforge.evals.report import Excluded
+from skillforge.evals.running.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
+from skillforge.evals.running.evaluate import OnSample
+from skillforge.evals.running.limits import Limits
 from skillforge.evals.sampling import choose_split, filtered, stratified
 from skillforge.evals.scorers.own import OwnScorer
 from skillforge.evals.scorers.resolve import Scorers, scorers_of, spec_of_text
-from skillforge.evals.words import many
+from skillforge.evals.wording.words import many
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.workspace import Workspace
 from skillforge.skill import Skill

@@ -16,7 +16,7 @@ from skillforge.evals.pages.rows import CaseRow, case_rows
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import judged_by
-from skillforge.evals.summary import Measure, Summary, repayments, summarise
+from skillforge.evals.verdict.summary import Measure, Summary, repayments, summarise
 from skillforge.forge.files.evidence_files import keep_evidence
 from skillforge.forge.making.made import made_usd
 from skillforge.forge.measuring.judging import Judged

@@ -210,7 +210,7 @@ def test_the_identity_is_the_same_in_every_process(folder):
 
 
 def test_what_a_function_does_to_an_answer_or_a_label_nobody_else_sees():
-    from skillforge.evals.compare import compare
+    from skillforge.evals.recorded.compare import compare
 
     def without_a(output, expected, input):
         for given in (output, expected, input):

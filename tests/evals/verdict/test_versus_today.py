@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from skillforge.evals.versus_today import VersusToday, repaid_after, saving_text, versus_today
+from skillforge.evals.verdict.versus_today import VersusToday, repaid_after, saving_text, versus_today
 
 
 def test_savings_are_of_the_cases_both_answered():

@@ -9,15 +9,15 @@ from typing import Any, Protocol
 
 from skillforge.case import Case, Decision
 from skillforge.evals.answer import Answer, Answers, Table
-from skillforge.evals.arms import CANDIDATES, ArmKind
-from skillforge.evals.comparison import Bounds, Comparison, Pairing
-from skillforge.evals.gates import floor_verdict, gated, quality_interval
 from skillforge.evals.report import ArmReport, Lift, Reference, ScorerFigures
+from skillforge.evals.running.arms import CANDIDATES, ArmKind
 from skillforge.evals.scorers.base import Scorer
 from skillforge.evals.scoring import Scores, score_answers
 from skillforge.evals.statistics import Interval, holm, percentile
-from skillforge.evals.trust import Seen, untrusted
-from skillforge.evals.versus_today import list_prices, real_prices, repaid_after, versus_today
+from skillforge.evals.verdict.comparison import Bounds, Comparison, Pairing
+from skillforge.evals.verdict.gates import floor_verdict, gated, quality_interval
+from skillforge.evals.verdict.trust import Seen, untrusted
+from skillforge.evals.verdict.versus_today import list_prices, real_prices, repaid_after, versus_today
 
 _NO_LABELS = "no labels: this is agreement with the teacher, not quality"
 _REASONS = 3  # of errors that are told

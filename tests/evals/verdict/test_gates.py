@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from skillforge.case import Decision
-from skillforge.evals.compare import compare
-from skillforge.evals.gates import floor_test, quality_interval
+from skillforge.evals.recorded.compare import compare
 from skillforge.evals.statistics import wilson
+from skillforge.evals.verdict.gates import floor_test, quality_interval
 
 
 def rows_of(count: int, right: int, **more: Any) -> list[dict[str, Any]]:

@@ -16,14 +16,14 @@ from typing import Any
 
 from skillforge.case import Case
 from skillforge.errors import UsageError
-from skillforge.evals.agreement import Agreement
 from skillforge.evals.answer import Table
-from skillforge.evals.comparison import Comparison
-from skillforge.evals.groups import Group
 from skillforge.evals.pages.rows import CaseRow, case_rows
+from skillforge.evals.recorded.agreement import Agreement
+from skillforge.evals.recorded.groups import Group
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.statistics import Verdict
-from skillforge.evals.summary import Summary
+from skillforge.evals.verdict.comparison import Comparison
+from skillforge.evals.verdict.summary import Summary
 
 SCHEMA = "skillforge/compare/v1"
 _OF_THE_GAP = ("diff", "bound", "bound_high", "interval", "mcnemar_p", "p", "p_worse", "detectable")

@@ -11,8 +11,8 @@ from skillforge.engine.journal import SampleJournal
 from skillforge.engine.pool import Places, Stop, for_each
 from skillforge.errors import ProviderStopped
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.arms import Arm
-from skillforge.evals.limits import Meter
+from skillforge.evals.running.arms import Arm
+from skillforge.evals.running.limits import Meter
 from skillforge.sample import Sample
 
 _AT_ONCE = 500  # keys looked up together: a stored sample with its texts is a hundred times its answer

@@ -7,11 +7,11 @@ import pytest
 from skillforge.case import Case, Decision
 from skillforge.engine.execute import PromptExecutor
 from skillforge.evals.answer import Answer
-from skillforge.evals.arms import Arm, build_arms
 from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.running.arms import Arm, build_arms
 from skillforge.evals.scorers.resolve import metric_of
 from skillforge.evals.statistics import paired_t_interval, tango_cases_needed, tango_interval, wilson
-from skillforge.evals.summary import Measure, summarise
+from skillforge.evals.verdict.summary import Measure, summarise
 from skillforge.messages import Cost, Usage
 from skillforge.providers.scripted import Scripted
 from skillforge.run import CheckResult, Run

@@ -13,13 +13,13 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.programs import own_executor
 from skillforge.errors import ProviderStopped
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.arms import Arm, Wanted, build_arms
 from skillforge.evals.clusters import clusters_of
-from skillforge.evals.limits import Meter
+from skillforge.evals.running.arms import Arm, Wanted, build_arms
+from skillforge.evals.running.limits import Meter
+from skillforge.evals.running.sequential import BLOCK, evaluate_sequentially
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import scorers_of
-from skillforge.evals.sequential import BLOCK, evaluate_sequentially
-from skillforge.evals.summary import Measure, summarise
+from skillforge.evals.verdict.summary import Measure, summarise
 from skillforge.messages import Request
 from skillforge.providers.scripted import Scripted
 from skillforge.sample import Sample

@@ -9,8 +9,8 @@ import pytest
 
 import skillforge
 from skillforge.errors import NotFound, UsageError
-from skillforge.evals.agreement import agreement
-from skillforge.evals.compare import compare
+from skillforge.evals.recorded.agreement import agreement
+from skillforge.evals.recorded.compare import compare
 
 STABLE = {
     "schema", "n", "teacher", "student", "diff", "bound", "interval", "margin", "lost", "gained", "lost_cases",

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skillforge.case import Decision
-from skillforge.evals.comparison import Comparison, Pairing
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.statistics import BettingTest, cases_needed, mcnemar_p, paired_t_interval, tango_interval
+from skillforge.evals.verdict.comparison import Comparison, Pairing
 
 FIXED, SEQUENTIAL = Decision(), Decision(mode="sequential")
 

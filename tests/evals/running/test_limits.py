@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from skillforge.errors import LimitReached, UsageError
-from skillforge.evals.limits import Limits, Meter
+from skillforge.evals.running.limits import Limits, Meter
 
 
 @pytest.mark.parametrize("wrong", [{"max_errors": 0}, {"max_errors": -1}, {"time_s": -1.0}, {"time_s": math.nan}])

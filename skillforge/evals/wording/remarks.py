@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skillforge.evals.reading import (
+from skillforge.evals.wording.reading import (
     best,
     dollars,
     in_order,
@@ -17,7 +17,7 @@ from skillforge.evals.reading import (
     signed,
     word,
 )
-from skillforge.evals.words import many
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, EvalReport, JudgeAudit, Lift

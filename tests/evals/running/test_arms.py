@@ -13,7 +13,7 @@ from skillforge.engine.frame import JSON_FRAME, build_request, complete_input
 from skillforge.engine.programs import own_executor
 from skillforge.engine.recorded import RecordedExecutor
 from skillforge.errors import UsageError
-from skillforge.evals.arms import Arm, Wanted, against_itself, build_arms
+from skillforge.evals.running.arms import Arm, Wanted, against_itself, build_arms
 from skillforge.providers.replay import Replay
 from skillforge.providers.scripted import Scripted
 from skillforge.skill import Skill
@@ -245,5 +245,5 @@ def test_what_can_change_an_answer_changes_the_key_of_that_arm(triage, changes, 
 
 def test_the_harness_version_is_in_every_key(triage, monkeypatch):
     base = keys(triage())
-    monkeypatch.setattr("skillforge.evals.arms.HARNESS", "another")
+    monkeypatch.setattr("skillforge.evals.running.arms.HARNESS", "another")
     assert all(base[kind] != key for kind, key in keys(triage()).items())

@@ -13,9 +13,9 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.programs import own_executor
 from skillforge.errors import InvalidInput, KeyRejected, LimitReached, ProviderError, ProviderStopped, StoreError
 from skillforge.evals.answer import Answer, Table
-from skillforge.evals.arms import Arm, Wanted, build_arms
-from skillforge.evals.evaluate import evaluate, recall
-from skillforge.evals.limits import Limits, Meter
+from skillforge.evals.running.arms import Arm, Wanted, build_arms
+from skillforge.evals.running.evaluate import evaluate, recall
+from skillforge.evals.running.limits import Limits, Meter
 from skillforge.messages import Request
 from skillforge.providers.scripted import Scripted
 from skillforge.redact import Redactor
@@ -260,7 +260,7 @@ def test_what_can_only_repeat_itself_answers_once(triage, tickets, journal):
 
 
 def test_known_samples_are_looked_up_in_parts(triage, tickets, journal, monkeypatch):
-    monkeypatch.setattr("skillforge.evals.evaluate._AT_ONCE", 7)
+    monkeypatch.setattr("skillforge.evals.running.evaluate._AT_ONCE", 7)
     cases = tickets(*map(str, range(20)))
     first = run(arms_of(triage(), Scripted(default=GOOD, name="s")), cases, journal)
     arms, watch = arms_of(triage(), Scripted(name="s")), Watch()

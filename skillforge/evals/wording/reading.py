@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from skillforge.evals.words import WORDS
+from skillforge.evals.wording.words import WORDS
 
 if TYPE_CHECKING:
-    from skillforge.evals.arms import ArmKind
     from skillforge.evals.report import ArmReport, Comparison, EvalReport
+    from skillforge.evals.running.arms import ArmKind
     from skillforge.evals.statistics import Verdict
 
 _NOISE: Mapping[str, str] = {"pass": "SAME", "fail": "DIFFERENT", "inconclusive": "NOT SURE"}
@@ -243,6 +243,6 @@ def seconds(value: float | None) -> str:
 
 
 def saving(share: float | None) -> str:
-    from skillforge.evals.versus_today import saving_text
+    from skillforge.evals.verdict.versus_today import saving_text
 
     return "an unknown share" if share is None else saving_text(share)

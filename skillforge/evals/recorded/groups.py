@@ -8,10 +8,10 @@ from typing import Any
 
 from skillforge.case import Case
 from skillforge.evals.answer import Table
-from skillforge.evals.comparison import Comparison
 from skillforge.evals.report import ArmReport
 from skillforge.evals.statistics import Verdict, holm
-from skillforge.evals.summary import Contestant, Measure, summarise
+from skillforge.evals.verdict.comparison import Comparison
+from skillforge.evals.verdict.summary import Contestant, Measure, summarise
 
 
 @dataclass(frozen=True)

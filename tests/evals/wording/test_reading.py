@@ -8,10 +8,21 @@ from typing import Any
 import pytest
 
 from skillforge.case import Decision
-from skillforge.evals import remarks
-from skillforge.evals.comparison import Bounds, Comparison
-from skillforge.evals.reading import arm_lines, badge, best, dollars, headline, label, points, quality, sentence, signed
 from skillforge.evals.report import ArmReport, EvalReport, Lift
+from skillforge.evals.verdict.comparison import Bounds, Comparison
+from skillforge.evals.wording import remarks
+from skillforge.evals.wording.reading import (
+    arm_lines,
+    badge,
+    best,
+    dollars,
+    headline,
+    label,
+    points,
+    quality,
+    sentence,
+    signed,
+)
 from tests.fakes.eval_report import ALL, BARE, EXAMPLES, LUNA, SKILL, TEACHER, audited, left_out, made
 
 

@@ -14,14 +14,14 @@ from itertools import groupby
 from skillforge.case import Case
 from skillforge.engine.journal import SampleJournal
 from skillforge.evals.answer import Table
-from skillforge.evals.arms import CANDIDATES, Arm
-from skillforge.evals.evaluate import Evaluation, OnSample
-from skillforge.evals.gates import floor_test
-from skillforge.evals.limits import Meter
+from skillforge.evals.running.arms import CANDIDATES, Arm
+from skillforge.evals.running.evaluate import Evaluation, OnSample
+from skillforge.evals.running.limits import Meter
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scoring import score_answers
 from skillforge.evals.statistics import BettingTest, largest_of
-from skillforge.evals.summary import Measure, references, shared_alpha
+from skillforge.evals.verdict.gates import floor_test
+from skillforge.evals.verdict.summary import Measure, references, shared_alpha
 
 BLOCK = 16  # cases between two looks: more would be paid for in vain, fewer would leave a model's concurrency unused
 

@@ -10,9 +10,9 @@ from itertools import groupby
 
 from skillforge.case import Decision
 from skillforge.evals.answer import Answers
-from skillforge.evals.comparison import Comparison, Pairing
 from skillforge.evals.report import ArmReport
 from skillforge.evals.statistics import BettingTest, Interval, Verdict, mean_interval, wilson
+from skillforge.evals.verdict.comparison import Comparison, Pairing
 
 
 def quality_interval(

@@ -8,9 +8,9 @@ import pytest
 
 from skillforge.case import Case, Decision
 from skillforge.evals.answer import Answer
-from skillforge.evals.compare import compare
+from skillforge.evals.recorded.compare import compare
 from skillforge.evals.scorers.own import OwnScorer
-from skillforge.evals.summary import Measure, summarise
+from skillforge.evals.verdict.summary import Measure, summarise
 
 
 def rows_of(count: int, **more: Any) -> list[dict[str, Any]]:

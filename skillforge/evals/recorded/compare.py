@@ -15,17 +15,17 @@ from pydantic import ValidationError
 from skillforge.case import Case, Decision, Mode, ScorerSpec, Suite
 from skillforge.engine.parse import find_json
 from skillforge.errors import UsageError
-from skillforge.evals.agreement import agreement
 from skillforge.evals.answer import Answer, Answers, Table
-from skillforge.evals.arms import ArmKind
 from skillforge.evals.clusters import clusters_of
-from skillforge.evals.compared import Agreements, Compared
-from skillforge.evals.groups import Group, by_group
+from skillforge.evals.recorded.agreement import agreement
+from skillforge.evals.recorded.compared import Agreements, Compared
+from skillforge.evals.recorded.groups import Group, by_group
 from skillforge.evals.report import EvalReport
+from skillforge.evals.running.arms import ArmKind
 from skillforge.evals.scorers.base import Scorer
 from skillforge.evals.scorers.own import OwnScorer
 from skillforge.evals.scorers.resolve import Scorers, questions, scorer_of_text, scorers_of
-from skillforge.evals.summary import Measure, Summary, references, summarise
+from skillforge.evals.verdict.summary import Measure, Summary, references, summarise
 from skillforge.formats.recorded_outputs import (
     NO_GROUP,
     SECOND,

@@ -1,0 +1,1 @@
+"""The same verdict on outputs that were produced elsewhere."""

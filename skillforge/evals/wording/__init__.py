@@ -1,0 +1,1 @@
+"""An eval in words that every report shares."""

@@ -48,9 +48,12 @@ class RecordedEvidence(Value):
     created_at: str = Field(pattern=_UTC)
 
     @property
-    def measures(self) -> tuple[str, str, str]:
-        """What it is the evidence of: version, suite and split. A file holds the newest of each."""
-        return self.digest, self.suite, self.split
+    def measures(self) -> tuple[str, str, str, bool]:
+        """What it is the evidence of: version, suite, split, and whether only of a part of it, or by another rule than
+        the suite's. A file holds the newest of each, so that no smoke test takes a whole result's place.
+        """
+        aside = any(self.report.get(name) for name in ("limit", "filter", "wished"))
+        return self.digest, self.suite, self.split, aside
 
 
 def evidence_path(folder: Path, student: str) -> Path:

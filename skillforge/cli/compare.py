@@ -116,9 +116,12 @@ def _clean(value: Any) -> Any:
 
 
 def _write(compared: Compared, output: Sequence[Path]) -> None:
+    from skillforge.evals.pages.besides import Besides
     from skillforge.evals.pages.write import write_pages
 
-    write_pages(list(output), compared.report, compared.rows, _clean)
+    groups = [(_clean(_printed(group.name)), group.report(compared.report)) for group in compared.groups]
+    besides = Besides("compare", _clean(compared.document()), _clean(groups), _clean(compared.notes))
+    write_pages(list(output), compared.report, compared.rows, _clean, besides)
     for path in output:
         note(f"written: {path}")
 
@@ -197,7 +200,7 @@ def _group(report: EvalReport, group: Group) -> None:
     """A group's own headline, then its verdicts."""
     from skillforge.evals.wording.reading import arm_lines, quality
 
-    part = report.model_copy(update={"teacher": group.arms[0], "arms": group.arms[1:], "cases": group.cases})
+    part = group.report(report)
     show(f" {_printed(group.name)} · {_cases(group.cases)} · teacher {quality(part, part.teacher)}", "bold")
     _verdicts(arm_lines(part))
 

@@ -103,7 +103,7 @@ def evaluate(
             return
         found = measured(forge, ref, wishes)
         write_outputs(forge, found, output)
-    _told(found.report, student, suite, json_out=json_out)
+    _told(found, student, suite, json_out=json_out)
 
 
 def rescore(
@@ -144,7 +144,7 @@ def rescore(
         with redirect_stdout(sys.stderr):
             found = forge.evals.rescore(ref, **wishes)
         write_outputs(forge, found, output)
-    _told(found.report, None, suite, json_out=json_out)
+    _told(found, None, suite, json_out=json_out)
 
 
 def measured(forge: Forge, ref: str, wishes: EvalWishes) -> Measured:
@@ -173,8 +173,9 @@ def measured(forge: Forge, ref: str, wishes: EvalWishes) -> Measured:
             bar.__exit__(None, None, None)
 
 
-def _told(report: EvalReport, student: str | None, suite: Path | None, *, json_out: bool) -> None:
+def _told(found: Measured, student: str | None, suite: Path | None, *, json_out: bool) -> None:
     """Print the report, say what comes next, and end with its exit code."""
+    report = found.report
     if json_out:
         print_json(as_json(report))
     else:
@@ -183,8 +184,17 @@ def _told(report: EvalReport, student: str | None, suite: Path | None, *, json_o
         render_report(report)
     code = exit_code(report, student)
     if code == 0 and not json_out and report.verdict is not None and (who := _proven(report, student)):
+        from skillforge.forge.deploy.grounds import deciding_split
+        from skillforge.forge.stale import declared
+
         on = f" --suite {suite}" if suite is not None else ""
-        note(f"next: skillforge promote {report.skill}@{report.version} --student {who}{on}")
+        if report.limit is not None or report.filter or report.split != deciding_split(found.ready.suite):
+            note("next: measure all the cases that decide: a part of them is no proof to promote on")
+        elif report.wished:
+            told = declared(report.wished, report.decision.metric)
+            note(f"next: write it into the suite ({told}) and rescore: then it is proof to promote on")
+        else:
+            note(f"next: skillforge promote {report.skill}@{report.version} --student {who}{on}")
     raise typer.Exit(code)
 
 

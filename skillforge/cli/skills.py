@@ -130,6 +130,8 @@ def list_skills(json_out: JsonOut = False) -> None:
     table = [["NAME", "VERSION", "ALIASES", "EXAMPLES", "LAST VERDICT", "DESCRIPTION"]]
     for row in rows:
         verdict = f"{WORDS[row['verdict']]} ({row['student']})" if row["verdict"] else "not measured"
+        verdict += f", a part: {row['part']}" if row["part"] else ""
+        verdict += f", with {' '.join(row['wished'])}, which the suite does not say" if row["wished"] else ""
         verdict += f", stale: the {_and(row['changed'])} changed" if row["changed"] else ""
         aliases = ", ".join(f"{alias} @{to['version']}" for alias, to in row["aliases"].items()) or "none"
         line = [row["name"], f"@{row['version']}", aliases, str(row["examples"]), verdict, row["description"]]
@@ -162,6 +164,9 @@ def show(
             return
         versions = forge.versions(version.name)
         measured = forge.evidence(version)
+        stands = forge.standings([version])[0]
+        if stands is not None:  # what the verdict rests on comes first; then the newest
+            measured.sort(key=lambda item: item.id != stands.evidence.id)
         stale = forge.stale(version, measured)
         evidence = [_measured(*pair) for pair in zip(measured, stale, strict=True)]
         aliases = _aliases(forge, version.name)
@@ -207,11 +212,14 @@ def _render(
         fallback = f", else {to['fallback']}" if to["fallback"] else ""
         typer.echo(f"alias: {alias} is @{to['version']} on {to['student']}{fallback}, since {to['at']}")
     for item in evidence:
+        part = f" (a part: {item['part']})" if item["part"] else ""
         right = "?" if item["quality"] is None else f"{100 * item['quality']:.1f}%"
         typer.echo(
             f"evidence: {WORDS[item['verdict']]} for {item['student']}: {right} right"
-            f" on {item['cases']} cases of {item['suite']}, {item['created_at']}"
+            f" on {item['cases']} cases of {item['suite']}{part}, {item['created_at']}"
         )
+        if item["wish"]:
+            typer.echo(f"  no proof: {' '.join(item['wish'].split())}")
         for why in item["stale"]:
             typer.echo(f"  stale: {' '.join(why.split())}")
     if not evidence:
@@ -219,11 +227,15 @@ def _render(
 
 
 def _measured(evidence: Evidence, stale: Sequence[Change]) -> dict[str, Any]:
+    from skillforge.forge.stale import part_of
+
     body = {name: getattr(evidence, name) for name in ("student", "suite", "teacher", "verdict", "created_at")}
     arms = evidence.report["arms"]
     arm = next(item for item in arms if item["kind"] == "skill" and item["student"] == evidence.student)
-    why = [change.why for change in stale]
-    return {**body, "cases": evidence.report["cases"], "quality": arm["quality"], "stale": why}
+    why = [change.why for change in stale if change.what != "wish"]
+    wish = next((change.why for change in stale if change.what == "wish"), None)
+    figures = {"cases": evidence.report["cases"], "quality": arm["quality"]}
+    return {**body, **figures, "part": part_of(evidence), "stale": why, "wish": wish}
 
 
 def _show_lost(version: SkillVersion, lost: Sequence[LostCase], json_out: bool) -> None:
@@ -267,8 +279,12 @@ def _standing(forge: Forge, newest: SkillVersion) -> SkillVersion:
 
 
 def _row(forge: Forge, version: SkillVersion, measured: Standing | None) -> dict[str, Any]:
+    from skillforge.forge.stale import part_of, printable, wishes_of
+
     newest = None if measured is None else measured.evidence
-    stale = () if measured is None else measured.stale
+    changes = () if measured is None else measured.stale
+    stale = [change for change in changes if change.what != "wish"]
+    wished = wishes_of(newest) if newest is not None and len(stale) < len(changes) else ()
     return {
         "name": version.name,
         "version": version.version,
@@ -278,6 +294,8 @@ def _row(forge: Forge, version: SkillVersion, measured: Standing | None) -> dict
         "examples": len(version.skill.examples.items),
         "verdict": newest.verdict if newest else None,
         "student": newest.student if newest else None,
+        "part": part_of(newest) if newest else "",
+        "wished": [printable(flag) for flag in wished],
         "stale": [change.why for change in stale],
         "changed": list(dict.fromkeys(change.what for change in stale)),
         "description": version.skill.description,

@@ -119,8 +119,9 @@ class EvalReport(Value):
 
     ``reference`` says what answers were compared with; ``second_pass`` that the teacher answered every case twice, so
     that agreement with it has something to be compared with. ``limit`` and ``filter`` are set where only a part of the
-    split was measured. ``repeat`` is how often every case was answered. ``against_itself``: an arm was compared with
-    its own second answers (``--a-a``), which says how noisy the harness is and nothing of anybody's quality.
+    split was measured; ``wished`` are the flags that replaced what the suite says (``--judge M``). ``repeat`` is how
+    often every case was answered. ``against_itself``: an arm was compared with its own second answers (``--a-a``),
+    which says how noisy the harness is and nothing of anybody's quality.
 
     ``today`` is the name of the arm with the program's own answers, the teacher's where they are the teacher's. Where
     there is one, ``made_usd`` is what creating and measuring the skill took so far, and ``repaid_after`` says after how
@@ -151,6 +152,7 @@ class EvalReport(Value):
     repeat: int = 1
     limit: int | None = None
     filter: str = ""
+    wished: tuple[str, ...] = ()
     against_itself: bool = False
     excluded: tuple[Excluded, ...] = ()
     judges: tuple[JudgeAudit, ...] = ()

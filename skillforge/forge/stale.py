@@ -16,7 +16,7 @@ from skillforge.case import Suite
 from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.frame import HARNESS
 from skillforge.errors import MissingPackage, SkillforgeError
-from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, find_suite, teacher_executor
+from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, as_wished, find_suite, teacher_executor
 from skillforge.forge.workspace import Workspace
 from skillforge.remotefile import STORES
 from skillforge.store.evidence import Evidence
@@ -27,14 +27,20 @@ _STORE = re.compile(
 )
 
 _CASES = re.compile(rb"^cases: *[\"']?file://([^\"'\r\n]+)", re.MULTILINE)
+_DECLARED = {"--scorer": "decision: {{metric: {}}}", "--judge": "judge: {}", "--repeat": "repeat: {}"}
 MOST_BYTES = 8 * 1_048_576
 
-What = Literal["skill", "suite", "judge", "teacher", "student", "harness", "recording", "missing"]
+_SHOWN = 120  # characters of a flag: a scorer may be given as JSON
+
+What = Literal["skill", "suite", "wish", "judge", "teacher", "student", "harness", "recording", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One thing that is not what was measured: which, and why in words.
+
+    ``wish``: flags replaced what the suite says (``--judge``, ``--scorer``, ``--repeat``), so that nothing changed, and
+    the suite's own question was not answered.
 
     ``recording`` (a model's answers were replayed) and ``missing`` (a package that is not installed here) keep evidence
     from being proof of the model, and say nothing of whether it changed.
@@ -46,7 +52,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The newest result of a skill's version (of another version where it has none), and what changed since."""
+    """The newest result of a skill's version (of another version where it has none), and what changed since.
+
+    Where that is a part of the cases, or was measured by another rule than the suite's, it is the newest whole result
+    of the same student on the suite, if there is a fresh one: a smoke test takes no verdict away.
+    """
 
     evidence: Evidence
     stale: tuple[Change, ...]
@@ -79,7 +89,17 @@ class _Now:
         measured = self._work.evidence.for_skill(version.name)
         own = [item for item in measured if item.digest == version.digest]
         newest = next(iter(own or measured), None)
-        return None if newest is None else Standing(newest, tuple(self.changes(version, newest)))
+        if newest is None:
+            return None
+        changed = tuple(self.changes(version, newest))
+        if part_of(newest) or any(change.what == "wish" for change in changed):
+            same = [item for item in own if (item.student, item.suite) == (newest.student, newest.suite)]
+            whole = next(
+                (item for item in same if not part_of(item) and not self._by_another_rule(version, item)), None
+            )
+            if whole is not None and not self.changes(version, whole):
+                return Standing(whole, ())
+        return Standing(newest, changed)
 
     def changes(self, version: SkillVersion, evidence: Evidence) -> list[Change]:
         found = []
@@ -88,10 +108,13 @@ class _Now:
         suite = self._suite(version, evidence)
         if isinstance(suite, str):
             found.append(Change("suite", suite))
-        elif suite is not None and suite.digest() != evidence.suite_digest:
-            found.append(Change("suite", f"the cases, the scorers or the rule of the suite {suite.name} changed"))
+        elif (change := suite_change(evidence, suite)) is not None:
+            found.append(change)
         models = model_changes(self._work, evidence, suite if isinstance(suite, Suite) else None)
         return found + [change for change in models if change.what not in ("recording", "missing")]
+
+    def _by_another_rule(self, version: SkillVersion, evidence: Evidence) -> bool:
+        return bool(wishes_of(evidence)) and any(change.what == "wish" for change in self.changes(version, evidence))
 
     def _suite(self, version: SkillVersion, evidence: Evidence) -> Suite | str | None:
         """The suite the evidence is about as it is now: the skill's, else the one of that name; or why there is none.
@@ -126,6 +149,71 @@ class _Now:
             if large or _STORE.search(text):
                 return None
         return find_suite(self._work, version, file)
+
+
+def part_of(evidence: Evidence) -> str:
+    """The flags by which only a part of the cases was measured; empty where it was the whole split."""
+    report = evidence.report
+    return " ".join(f"--{name} {printable(str(report[name]))}" for name in ("limit", "filter") if report.get(name))
+
+
+def wishes_of(evidence: Evidence) -> tuple[str, ...]:
+    """The flags that replaced what the suite said then. Reports come from files too: others are skipped."""
+    listed = evidence.report.get("wished")
+    found = listed if isinstance(listed, list | tuple) else ()
+    return tuple(item for item in found if isinstance(item, str) and item.partition(" ")[0] in _DECLARED)
+
+
+def suite_change(evidence: Evidence, suite: Suite | None) -> Change | None:
+    """Why the suite is not the one that was measured: it changed, or flags replaced what it says. ``suite`` is ``None``
+    where it cannot be compared.
+    """
+    wished = wishes_of(evidence)
+    if suite is not None and suite.digest() == evidence.suite_digest:
+        return None
+    if wished and (suite is None or _with_wishes(suite, wished, _metric(evidence)) == evidence.suite_digest):
+        flags = " ".join(map(printable, wished))
+        why = f"it was measured with {flags}, which the suite does not say"
+        return Change("wish", f"{why}: write it into the suite ({declared(wished, _metric(evidence))}) and rescore")
+    if suite is None:
+        return None
+    return Change("suite", f"the cases, the scorers or the rule of the suite {suite.name} changed")
+
+
+def declared(wished: Sequence[str], metric: str) -> str:
+    """What a suite says instead of these flags; ``metric`` is the one that was measured by."""
+    return ", ".join(_declared(flag, metric) for flag in wished)
+
+
+def _declared(flag: str, metric: str) -> str:
+    name, _, value = flag.partition(" ")
+    if name == "--scorer" and value.startswith("{"):
+        return "a scorer of its own, named by decision: metric"
+    if name == "--scorer" and value != metric:  # a function: the metric holds the digest of its code too
+        return "decision: metric, once an installed package offers the function as an entry point"
+    return _DECLARED[name].format(printable(value))
+
+
+def _with_wishes(suite: Suite, wished: Sequence[str], metric: str) -> str:
+    """The digest of the suite as it is now, with these flags; empty where they cannot be read any more."""
+    given = dict(item.split(" ", 1) for item in wished if " " in item)
+    scorer, repeat = given.get("--scorer"), given.get("--repeat")
+    if scorer is not None and not scorer.startswith("{"):
+        scorer = metric
+    try:
+        return as_wished(suite, scorer, given.get("--judge"), None if repeat is None else int(repeat)).digest()
+    except (SkillforgeError, ValueError):
+        return ""
+
+
+def _metric(evidence: Evidence) -> str:
+    decision = evidence.report.get("decision")
+    return str(decision.get("metric", "")) if isinstance(decision, Mapping) else ""
+
+
+def printable(text: str) -> str:
+    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
 def model_changes(work: Workspace, evidence: Evidence, suite: Suite | None) -> list[Change]:

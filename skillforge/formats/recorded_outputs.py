@@ -200,7 +200,8 @@ class _Reader:
         keys = [_printable(key) for key in self.keys]
         there = ", ".join(keys[:_MOST_NAMES])
         guess = did_you_mean(name, keys)
-        hint = f"{guess + '; ' if guess else ''}name it with {option}: the lines have {there}"
+        near = f"{guess} " if guess.startswith("did you mean") else ""  # a whole list stands behind it anyway
+        hint = f"{near}name it with {option}: the lines have {there}"
         raise UsageError(f"{self.path}: no line has a field {name!r}", hint=hint)
 
     def require_named(self) -> None:
@@ -230,6 +231,13 @@ class _OneFile(_Reader):
             unnamed.update({kind: None for kind in ("cost", "latency") if _is_figure(row.get(kind))})
             case.outputs = self.outputs(row)
             seen.update(dict.fromkeys(case.outputs))
+        unasked = (names.teacher, names.students) == (FieldNames().teacher, ())  # or their names are mistyped
+        if not seen and unasked and names.output in self.keys:
+            hint = (
+                "skillforge compare TEACHER.jsonl STUDENT.jsonl, joined by id; or name the fields with --teacher FIELD"
+            )
+            told = f"{self.path}: holds one output a line ({names.output!r}), and nothing to compare it with"
+            raise UsageError(f"{told}: a second file is missing", hint=hint)
         self.require(names.teacher in seen, names.teacher, "--teacher FIELD")
         students = names.students or tuple(name for name in seen if name not in (names.teacher, SECOND))
         for name in students or (STUDENT,):
@@ -307,6 +315,7 @@ class _SeveralFiles(_Reader):
                     twice = True
                     case.outputs[SECOND] = self.output(again, None, (None, None))
             self.require(seen, names.output, "--output-field FIELD")
+            self.require_joined(arms[0], arm)
         self.require_named()
         return RecordedOutputs(
             name=", ".join(arms),
@@ -314,6 +323,17 @@ class _SeveralFiles(_Reader):
             teacher=arms[0],
             students=tuple(arms[1:]),
             twice=twice,
+        )
+
+    def require_joined(self, teacher: str, arm: str) -> None:
+        """Raise ``UsageError`` where a model has no case of the teacher's: then the ids are not of one kind."""
+        ids = {name: [case.id for case in self.cases.values() if name in case.outputs] for name in (teacher, arm)}
+        if arm == teacher or any(arm in self.cases[case].outputs for case in ids[teacher]):
+            return
+        like = " and ".join(f"{name} has ids such as {mine[0][:_SHOWN]!r}" for name, mine in ids.items())
+        raise UsageError(
+            f"no id of {teacher} stands in {arm}: are these the same cases?",
+            hint=f"{like}; name the field that joins them with --id FIELD",
         )
 
 

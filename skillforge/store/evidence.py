@@ -27,6 +27,7 @@ _CIRCUMSTANCES = (
     "cost_usd",
     "made_usd",
     "repaid_after",
+    "wished",  # how the suite came to say so: its digest says what it says
     "samples",
     "arms",
     "teacher",

@@ -137,6 +137,31 @@ def test_ids_reach_no_terminal_as_they_are_and_secrets_none(
     assert "sk-a-secret" not in shown + printed
 
 
+def test_a_json_report_is_what_json_prints_and_the_cases(cli: Cli, recorded: Path) -> None:
+    recorded.write_text(lines(30, 2, lang="en") + lines(20, 0, lang="de").replace('"c', '"d'), "utf-8")
+    done = cli("compare", "recorded.jsonl", "--by", "lang", "--json", "-o", "r.json")
+    written = json.loads((recorded.parent / "r.json").read_text("utf-8"))
+    assert len(written.pop("rows")) == 52
+    assert written == json.loads(done.out)
+    assert [group["group"] for group in written["groups"]] == ["en", "de"]
+
+
+def test_groups_and_notes_stand_on_the_pages_and_no_suite_that_is_none(cli: Cli, recorded: Path) -> None:
+    row = {"expected": "a", "teacher": "a", "student": "A", "lang": "d|e"}
+    recorded.write_text((json.dumps(row) + "\n") * 60, "utf-8")
+    done = cli("compare", "recorded.jsonl", "--by", "lang", "-o", "r.md", "-o", "r.html")
+    told = "60 of the 60 wrong answers of student are right but for case, space or punctuation"
+    assert told in done.err
+    for name in ("r.md", "r.html"):
+        text = (recorded.parent / name).read_text("utf-8")
+        assert told in text
+        assert "By group" in text
+        assert ("d|e" if name == "r.html" else "| d/e |") in text
+        assert "uite recorded" not in text
+        assert "skillforge eval" not in text
+        assert "suite <" not in text
+
+
 def test_the_report_is_written_to_files(cli: Cli, recorded: Path) -> None:
     done = cli("compare", "recorded.jsonl", "-o", "r.html", "-o", "r.md", "-o", "r.xml", "-o", "r.jsonl")
     assert done.code == 0

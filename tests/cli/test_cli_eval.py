@@ -39,6 +39,36 @@ def test_what_comes_next_is_said_where_a_student_passed(cli: Cli, repo: Path) ->
     assert "next:" not in cli(*students("right"), "--json").err
 
 
+def test_no_promotion_is_advised_that_would_be_refused(cli: Cli, repo: Path) -> None:
+    whole = "next: measure all the cases that decide: a part of them is no proof to promote on\n"
+    assert cli(*students("right"), "--filter", "m").err.endswith(whole)
+    assert cli(*students("right"), "--split", "all").err.endswith(whole)
+    wished = cli(*students("right"), "--scorer", "exact")
+    rescore = "(decision: {metric: exact}) and rescore: then it is proof to promote on\n"
+    assert wished.err.endswith(f"next: write it into the suite {rescore}")
+    assert "next:" not in cli(*students("right"), "--a-a").err
+
+
+def test_a_part_and_another_rule_are_told_by_list_and_show(cli: Cli, repo: Path) -> None:
+    cli(*students("right"), "--filter", "m1")
+    row = cli("list", "--json").json[0]
+    assert (row["verdict"], row["part"], row["wished"], row["stale"]) == ("inconclusive", "--filter m1", [], [])
+    assert "NOT SURE (scripted:right.yaml), a part: --filter m1 " in cli("list").out
+    assert "cases of mood (a part: --filter m1), " in cli("show", "mood").out
+    cli(*students("right"), "--scorer", "exact")
+    row = cli("list", "--json").json[0]
+    assert (row["part"], row["wished"], row["stale"], row["changed"]) == ("", ["--scorer exact"], [], [])
+    assert "REPLACE (scripted:right.yaml), with --scorer exact, which the suite does not say " in cli("list").out
+    why = "  no proof: it was measured with --scorer exact, which the suite does not say: write it into the suite"
+    assert f"{why} (decision: {{metric: exact}}) and rescore\n" in cli("show", "mood").out
+    cli(*students("right"))
+    cli(*students("right"), "--limit", "3")
+    assert "REPLACE (scripted:right.yaml)  " in cli("list").out
+    first, *rest = [line for line in cli("show", "mood").out.splitlines() if line.startswith("evidence:")]
+    assert f"on {TEST} cases of mood, " in first
+    assert "(a part: --limit 3)" in rest[0]
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [

@@ -157,3 +157,129 @@ def test_a_huge_suite_is_compared_only_where_one_skill_is_looked_at(measured, re
     version = measured.show("ticket-triage")
     ((change,),) = measured.stale(version, measured.evidence(version))
     assert change.what == "suite"
+
+
+JUDGED = SUITE.replace("cases:", "judge: scripted:j\ncases:")
+
+
+@pytest.mark.parametrize(
+    ("wish", "flag", "declared"),
+    [
+        ({"judge": JUDGE}, f"--judge {JUDGE}", f"judge: {JUDGE}"),
+        ({"scorer": "exact"}, "--scorer exact", "decision: {metric: exact}"),
+        ({"repeat": 2}, "--repeat 2", "repeat: 2"),
+        (
+            {"scorer": '{"type": "exact", "path": "/queue"}'},
+            '--scorer {"type": "exact", "path": "/queue"}',
+            "a scorer of its own, named by decision: metric",
+        ),
+        (
+            {"scorer": lambda output, expected: float(output == expected)},
+            "--scorer <lambda>",
+            "decision: metric, once an installed package offers the function as an entry point",
+        ),
+    ],
+    ids=["judge", "scorer", "repeat", "json", "function"],
+)
+def test_what_flags_replaced_is_told_as_such_and_is_no_proof(opened, wish, flag, declared):
+    forge = opened()
+    assert forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, **wish).wished == (flag,)
+    why = f"it was measured with {flag}, which the suite does not say: write it into the suite ({declared}) and rescore"
+    assert stale(forge) == {"wish": why}
+    with pytest.raises(PromotionRefused) as caught:
+        forge.deployments.promote("ticket-triage", student=STUDENT)
+    assert len(caught.value.reasons) == 1
+    assert caught.value.reasons[0].startswith(why)
+
+
+def test_what_the_suite_says_as_well_was_not_replaced(opened):
+    forge = opened()
+    report = forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, scorer="/queue", repeat=1)
+    assert report.wished == ()
+    assert stale(forge) == {}
+
+
+def test_a_suite_that_came_to_say_what_was_wished_makes_it_proof(opened, repo):
+    forge = opened()
+    forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, judge=JUDGE)
+    write_suite(repo, JUDGED)
+    assert stale(forge) == {}
+    assert forge.deployments.promote("ticket-triage", student=STUDENT).verdict == "pass"
+
+
+def test_a_suite_that_changed_too_is_told_as_changed(opened, repo):
+    forge = opened()
+    forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, judge=JUDGE)
+    write_suite(repo, word="refunded")
+    assert list(stale(forge)) == ["suite"]
+
+
+@pytest.mark.parametrize("wished", [None, "x", [1], ["--repeat"], ["--repeat x"], ["--limit 3"], ["--scorer {"]])
+def test_wishes_that_are_none_in_a_report_are_no_error(measured, wished):
+    version = measured.show("ticket-triage")
+    (item,) = measured.evidence(version)
+    odd = replace(item, suite_digest="sha256:other", report={**item.report, "wished": wished})
+    assert [change.what for change in measured.stale(version, [odd])[0]] == ["suite"]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [{"limit": 3}, {"filter": "k=v1"}, {"judge": JUDGE}, {"scorer": "exact"}],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_a_smoke_test_takes_no_verdict_away(measured, later):
+    forge, version = measured, measured.show("ticket-triage")
+    forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, **later)
+    _, whole = forge.evidence(version)
+    (standing,) = forge.standings([version])
+    assert (standing.evidence.id, standing.stale) == (whole.id, ())
+    assert forge.deployments.promote("ticket-triage", student=STUDENT).verdict == "pass"
+    files = (forge.root / "skills/ticket-triage/evidence").glob("*.json")
+    assert [path.read_text().count('"created_at"') for path in files] == [2]
+
+
+def test_a_later_whole_result_counts_more_than_an_earlier_one(measured, opened):
+    forge, version = measured, measured.show("ticket-triage")
+    first = forge.evidence(version)[0]
+    other = opened(**{TEACHER: "other"})
+    other.eval("ticket-triage", students=[STUDENT], teacher=TEACHER)
+    other.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, limit=3)
+    (standing,) = other.standings([version])
+    assert standing.evidence.report["limit"] is None
+    assert standing.evidence.id != first.id
+    (standing,) = forge.standings([version])  # the newest whole one is stale here: no older one takes its place
+    assert standing.evidence.report["limit"] == 3
+
+
+def test_a_limit_that_leaves_out_nothing_is_no_part(opened):
+    forge = opened()
+    report = forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, limit=9999)
+    assert (report.limit, report.cases) == (None, 40)
+    assert forge.deployments.promote("ticket-triage", student=STUDENT).verdict == "pass"
+
+
+def test_the_advice_of_a_refusal_is_the_command_that_measures_it(opened, repo):
+    forge = opened()
+    other = repo / "evals" / "second one.yaml"
+    other.write_text((repo / "evals/ticket-triage.yaml").read_text().replace("name: ticket-triage", "name: second"))
+    with pytest.raises(PromotionRefused) as caught:
+        forge.deployments.promote("ticket-triage", student=STUDENT, suite=other)
+    command = (
+        f"measure it: skillforge eval ticket-triage --students {STUDENT} --teacher PROVIDER:MODEL --suite '{other}';"
+    )
+    assert caught.value.hint.startswith(command)
+    forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, limit=3)
+    with pytest.raises(PromotionRefused) as caught:
+        forge.deployments.promote("ticket-triage", student=STUDENT)
+    assert f"skillforge eval ticket-triage --students {STUDENT} --teacher {TEACHER};" in caught.value.hint
+
+
+def test_a_version_that_was_measured_on_another_suite_is_told_its_file(opened, repo):
+    forge = opened()
+    other = repo / "evals" / "second.yaml"
+    text = (repo / "evals/ticket-triage.yaml").read_text()
+    other.write_text(text.replace("name: ticket-triage", "name: second").replace("charged", "refunded"))
+    forge.eval("ticket-triage", students=[STUDENT], teacher=TEACHER, suite=other)
+    with pytest.raises(PromotionRefused) as caught:
+        forge.deployments.promote("ticket-triage", student=STUDENT)
+    assert "; or name the suite it was measured on: --suite evals/second.yaml;" in caught.value.hint

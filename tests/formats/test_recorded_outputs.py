@@ -193,6 +193,15 @@ def test_a_field_that_no_line_has_is_refused_with_those_there_are(names, option,
     assert hint in caught.value.hint
 
 
+def test_the_fields_there_are_stand_in_a_hint_once():
+    with pytest.raises(UsageError) as caught:
+        read_outputs([[{"id": "1", "opus": "x", "luna": "x"}]])
+    assert caught.value.hint == "name it with --teacher FIELD: the lines have id, opus, luna"
+    with pytest.raises(UsageError) as caught:
+        read_outputs([[{"teachr": "x", "student": "x"}]])
+    assert caught.value.hint == "did you mean 'teachr'? name it with --teacher FIELD: the lines have teachr, student"
+
+
 def test_names_from_a_file_reach_no_terminal_as_they_are():
     with pytest.raises(UsageError) as caught:
         read_outputs([[{"teacher": 1, "\x1b[31mred": 1}]])

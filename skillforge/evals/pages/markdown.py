@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from skillforge.evals.pages.besides import GROUP_HEAD, Besides
 from skillforge.evals.pages.groups import lost_groups
 from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean
@@ -28,14 +29,16 @@ _CASES = 20  # lost cases named
 _SENTENCE = 1000  # characters of one
 
 
-def markdown(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean) -> str:
-    """Badge, headline, a table of verdicts, what helped; figures, lost cases, judges and spend folded.
+def markdown(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean, besides: Besides) -> str:
+    """Badge, headline, a table of verdicts, what helped and what to beware of; groups, figures, lost cases,
+    judges and spend folded.
 
     Every text is escaped: nothing in it is Markdown, HTML, a mention or a link.
     """
     line = best(report)
     told = f"### {line.word}: {plain(badge(report))}" if line else f"### {plain(badge(report))}"
-    parts = [told, plain(headline(report)), _verdicts(report), _list(remarks.helped(report))]
+    parts = [told, plain(headline(report)), _verdicts(report), _list([*remarks.helped(report), *besides.notes])]
+    parts.append(_folded("By group", [_groups(besides)]))
     parts.append(_folded("Figures", [_figures(report), _list(remarks.measured(report)), _rule(report)]))
     parts.append(_folded("Cases that got worse", _lost(report, line, rows, clean)))
     parts.append(_folded("Judges", [_list(remarks.judges(report))]))
@@ -96,7 +99,13 @@ def _figures(report: EvalReport) -> str:
 
 
 def _rule(report: EvalReport) -> str:
-    return plain(f"Rule: {remarks.rule(report)}. Suite {report.suite}, {report.suite_digest[:19]}.")
+    suite = f" Suite {report.suite}, {report.suite_digest[:19]}." if report.suite_digest else ""  # outputs are no suite
+    return plain(f"Rule: {remarks.rule(report)}.{suite}")
+
+
+def _groups(besides: Besides) -> str:
+    rows = [[plain(cell, _SENTENCE) for cell in row] for row in besides.group_rows()]
+    return _table(GROUP_HEAD, rows) if rows else ""
 
 
 def _lost(

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from skillforge.evals.pages.besides import GROUP_HEAD, Besides
 from skillforge.evals.pages.charts import intervals, scatter
 from skillforge.evals.pages.data import page_arms, page_cases, script_json
 from skillforge.evals.pages.groups import Group, lost_groups
@@ -40,7 +41,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean) -> str:
+def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: Clean, besides: Besides) -> str:
     """One HTML document. Texts stand in it as text only: the template escapes, the script sets text nodes, and a
     content security policy lets nothing else run or load.
     """
@@ -54,21 +55,21 @@ def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: 
         "best": line,
         "lines": arm_lines(report),
         "title": f"{report.skill}: {badge(report)}",
-        "over": " · ".join(["skillforge eval", f"suite {report.suite}", f"split {report.split}"]),
+        "over": _over(report, besides),
         "headline": headline(report),
         "rule": remarks.rule(report),
-        "measured": remarks.measured(report),
+        "measured": [*besides.notes, *remarks.measured(report)],
         "helped": remarks.helped(report),
         "chart": intervals(report),
         "dots": scatter(report),
         "unit": measured_in(report),
         "words": {verdict: word(report, verdict) for verdict in ("pass", "fail")},
-        "tables": _tables(report),
+        "tables": _tables(report, besides),
         "groups": groups,
         "cases": cases,
         "judges": remarks.judges(report),
         "spend": _spend(report),
-        "footer": f"skillforge {__version__} · skill {report.digest[:19]} · suite {report.suite_digest[:19]}",
+        "footer": _footer(report, besides),
         "data": _safe(script_json(_head(report, arms, groups), cases.items)),
     }
     page: str = _template().render(
@@ -82,12 +83,26 @@ def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: 
     return page
 
 
+def _over(report: EvalReport, besides: Besides) -> str:
+    suite = [f"suite {report.suite}", f"split {report.split}"] if report.suite_digest else []
+    return " · ".join([f"skillforge {besides.command}", *suite])
+
+
+def _footer(report: EvalReport, besides: Besides) -> str:
+    """By what it was made and of what; of lines that were given, and of recorded outputs, not all is known."""
+    what = "outputs" if besides.command == "compare" else "skill"
+    digests = {what: report.digest[:19], "suite": report.suite_digest[:19]}
+    return " · ".join(
+        [f"skillforge {__version__}", *(f"{name} {digest}" for name, digest in digests.items() if digest)]
+    )
+
+
 @cache
 def _template() -> Any:
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+    environment.filters["sentence"] = _sentence
     return environment.from_string(_asset("page.html"))
 
 
@@ -135,7 +150,7 @@ def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
     return [(place, name) for place, name, there in named if there]
 
 
-def _tables(report: EvalReport) -> list[Table]:
+def _tables(report: EvalReport, besides: Besides) -> list[Table]:
     arms = (report.teacher, *report.arms)
     tables = [_quality_table(report, arms), _cost_table(report, arms)]
     fields = list(dict.fromkeys(name for arm in arms for name in arm.fields))
@@ -146,6 +161,8 @@ def _tables(report: EvalReport) -> list[Table]:
     if len(others) > 1:
         rows = [[label(report, arm), *(_score(arm, name) for name in others)] for arm in arms]
         tables.append(Table("By scorer (mean, cases)", ["arm", *others], rows))
+    if besides.groups:
+        tables.append(Table("By group", GROUP_HEAD, besides.group_rows()))
     return tables
 
 
@@ -200,3 +217,9 @@ def _count(value: float | None) -> str:
 def _spend(report: EvalReport) -> list[str]:
     told = [remarks.spent(report), *remarks.against_today(report)]
     return [*told, *remarks.teachers_noise(report), *remarks.errors(report)]
+
+
+def _sentence(text: str) -> str:
+    """With a capital at its beginning, unless a name stands there (``no-model``, ``smollm2-135m``)."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from skillforge.atomicfile import replace_file
 from skillforge.errors import UsageError
+from skillforge.evals.pages.besides import NOTHING, Besides
 from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean, whole_row
 from skillforge.evals.report import EvalReport
@@ -15,10 +16,16 @@ from skillforge.evals.report import EvalReport
 Rows = Callable[[], Iterator[CaseRow]]
 """Makes the cases anew, one at a time: a page may need them twice."""
 
-Render = Callable[[EvalReport, Rows, Clean], str]
+Render = Callable[[EvalReport, Rows, Clean, Besides], str]
 
 
-def write_pages(paths: Sequence[Path], report: EvalReport, rows: Rows, clean: Clean = lambda value: value) -> None:
+def write_pages(
+    paths: Sequence[Path],
+    report: EvalReport,
+    rows: Rows,
+    clean: Clean = lambda value: value,
+    besides: Besides = NOTHING,
+) -> None:
     """Write the report to every path, by its suffix: ``.html``, ``.md``, ``.json``, ``.jsonl``, ``.xml`` (JUnit).
 
     ``clean`` takes secrets out of what cases and answers say; where it gives ``None`` nothing of them is kept. Each
@@ -27,7 +34,7 @@ def write_pages(paths: Sequence[Path], report: EvalReport, rows: Rows, clean: Cl
     """
     require_writable(paths)
     for path in paths:
-        text = _RENDERS[path.suffix.lower()](report, rows, clean)
+        text = _RENDERS[path.suffix.lower()](report, rows, clean, besides)
         try:
             # half a surrogate has no UTF-8; JSON spells it with a backslash, and elsewhere it may be seen
             replace_file(path, text.encode("utf-8", "backslashreplace"))
@@ -50,29 +57,30 @@ def require_writable(paths: Sequence[Path]) -> None:
             raise UsageError(f"{path}: the folder {path.parent} does not exist", hint=f"mkdir -p {path.parent}")
 
 
-def _json(report: EvalReport, rows: Rows, clean: Clean) -> str:
-    """The report as ``eval --json`` prints it, and the cases."""
-    body = {**report.model_dump(mode="json"), "rows": [whole_row(row, clean) for row in rows()]}
+def _json(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
+    """What the command's ``--json`` prints, and the cases."""
+    document = report.model_dump(mode="json") if besides.document is None else besides.document
+    body = {**document, "rows": [whole_row(row, clean) for row in rows()]}
     return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
 
 
-def _jsonl(report: EvalReport, rows: Rows, clean: Clean) -> str:
+def _jsonl(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
     return "".join(json.dumps(whole_row(row, clean), ensure_ascii=False) + "\n" for row in rows())
 
 
-def _html(report: EvalReport, rows: Rows, clean: Clean) -> str:
+def _html(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
     from skillforge.evals.pages.page import html_page
 
-    return html_page(report, rows, clean)
+    return html_page(report, rows, clean, besides)
 
 
-def _markdown(report: EvalReport, rows: Rows, clean: Clean) -> str:
+def _markdown(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
     from skillforge.evals.pages.markdown import markdown
 
-    return markdown(report, rows, clean)
+    return markdown(report, rows, clean, besides)
 
 
-def _junit(report: EvalReport, rows: Rows, clean: Clean) -> str:
+def _junit(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
     from skillforge.evals.pages.junit import junit
 
     return junit(report, rows, clean)

@@ -13,13 +13,13 @@ from typing import Any, TypedDict, Unpack
 from pydantic import ValidationError
 
 from skillforge.case import Case, Decision, Mode, ScorerSpec, Suite
-from skillforge.engine.parse import find_json
 from skillforge.errors import UsageError
 from skillforge.evals.answer import Answer, Answers, Table
 from skillforge.evals.clusters import clusters_of
 from skillforge.evals.recorded.agreement import agreement
 from skillforge.evals.recorded.compared import Agreements, Compared
 from skillforge.evals.recorded.groups import Group, by_group
+from skillforge.evals.recorded.nearly import nearly_right, parsed_object
 from skillforge.evals.report import EvalReport
 from skillforge.evals.running.arms import ArmKind
 from skillforge.evals.scorers.base import Scorer
@@ -121,7 +121,7 @@ def compare(*recorded: Source, **wishes: Unpack[CompareWishes]) -> Compared:
         missing=missing,
         unlabelled=sum(case.expected is None for case in cases) if summary.reference == "labels" else 0,
         groups=_groups(kept, cases, parties, table, measure) if wishes.get("by") else (),
-        notes=(*read.notes, *notes, *unasked),
+        notes=(*read.notes, *notes, *unasked, *nearly_right(scorers.metric, cases, table, summary, expected)),
         cases=cases,
         table=table,
         summary=summary,
@@ -234,18 +234,12 @@ def _table(
             if output is None:
                 absent.append(case.id)
                 output = RecordedOutput(None, MISSING)
-            value = _parsed(output.value) if parse else output.value
+            value = parsed_object(output.value) if parse else output.value
             answers[case.id] = (_answer(f"{party.name} {case.id}", output, value),)
         table[party.name] = answers
         if absent:
             missing[party.name] = tuple(absent)
     return table, missing
-
-
-def _parsed(value: Any) -> Any:
-    """The JSON object in a text, in a code fence or between words; anything else as it is."""
-    found = find_json(value) if isinstance(value, str) else None
-    return value if found is None else found
 
 
 def _answer(key: str, output: RecordedOutput, value: Any) -> Answer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from skillforge.case import Case
 from skillforge.evals.answer import Table
-from skillforge.evals.report import ArmReport
+from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.statistics import Verdict, holm
 from skillforge.evals.verdict.comparison import Comparison
 from skillforge.evals.verdict.summary import Contestant, Measure, summarise
@@ -24,6 +24,10 @@ class Group:
     cases: int
     arms: tuple[ArmReport, ...]
     alone: Mapping[str, Verdict]
+
+    def report(self, whole: EvalReport) -> EvalReport:
+        """The report on this group alone, of the one on all cases."""
+        return whole.model_copy(update={"teacher": self.arms[0], "arms": self.arms[1:], "cases": self.cases})
 
 
 def by_group(

@@ -45,6 +45,8 @@ class Exact:
 
     def score(self, item: Item) -> Score:
         expected, output = item.expected, item.answer.output
+        if self.path:  # its parts are those of what the pointer looks into
+            expected, output = parsed(expected), parsed(output)
         fields = field_scores(expected, output)
         parts = tuple(fields.items())
         if self.path:
@@ -61,11 +63,11 @@ class Exact:
             right = same(expected[key], output[key])  # one field of an object: what nearly every pointer names
             return Score(float(right), "" if right else "differs", parts=parts)
         try:
-            wanted = resolve_pointer(parsed(expected), self.path)
+            wanted = resolve_pointer(expected, self.path)
         except NotFound:
             return UNSCORED
         try:
-            found = resolve_pointer(parsed(output), self.path)
+            found = resolve_pointer(output, self.path)
         except NotFound:
             return Score(0.0, f"nothing at {self.path}", parts=parts)
         right = same(wanted, found)

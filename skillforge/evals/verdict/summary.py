@@ -18,10 +18,12 @@ from skillforge.evals.verdict.comparison import Bounds, Comparison, Pairing
 from skillforge.evals.verdict.gates import floor_verdict, gated, quality_interval
 from skillforge.evals.verdict.trust import Seen, untrusted
 from skillforge.evals.verdict.versus_today import list_prices, real_prices, repaid_after, versus_today
+from skillforge.evals.wording.words import many
 
 _NO_LABELS = "no labels: this is agreement with the teacher, not quality"
+MIN_CASES = 20  # score bounds overstep their alpha of 5% with fewer (14.5% at 3), from here on to 7.4% at worst
 _REASONS = 3  # of errors that are told
-_LIFTS = {"skill": ("bare", "examples", "raw"), "variant": ("skill", "bare")}
+_LIFTS = {"skill": ("bare", "examples", "raw", "no-model"), "variant": ("skill", "bare")}
 
 
 class Contestant(Protocol):
@@ -106,6 +108,11 @@ def summarise(arms: Sequence[Contestant], cases: Sequence[Case], table: Table, m
         better, margin = versus.bounds.low > 0, measure.decision.margin
         if why := _NO_LABELS if alone else untrusted(seen[report.name], there, margin, better=better):
             versus = versus.model_copy(update={"verdict": "inconclusive", "reason": why, "cases_needed": None})
+        elif versus.verdict != "inconclusive" and pairing.n < MIN_CASES and versus.method != "betting":
+            few = f"{many(pairing.n, 'case')} are too few for a verdict: it takes at least {MIN_CASES}"
+            versus = versus.model_copy(
+                update={"verdict": "inconclusive", "reason": few, "cases_needed": MIN_CASES - pairing.n}
+            )
         else:
             versus = _gated(versus, report, seen[report.name], pairing, strict)
         compared.append(report.model_copy(update={"versus_teacher": versus}))
@@ -162,8 +169,9 @@ def _arm(
     answered = [answer for answer in given if answer.status == "ok"]
     checked = [passed for answer in answered for passed, _ in answer.checks]
     latencies = [answer.latency_s for answer in answered if answer.latency_s is not None]
-    dollars = _mean([answer.usd for answer in answered])
-    listed = _mean([answer.list_usd for answer in answered])
+    paid = [answer for epochs in passes[0].values() for answer in epochs if answer.status == "ok"]
+    dollars = _mean([answer.usd for answer in paid])  # of a second pass the cost may not be known
+    listed = _mean([answer.list_usd for answer in paid])
     others = {scorer.name: score_answers(scorer, cases, passes[-1], expected) for scorer in measure.others}
     return ArmReport(
         name=arm.name,
@@ -269,7 +277,8 @@ def _with_lifts(
     """What a skill adds to the same student without it, or with its examples alone."""
     lifts = []
     for kind in _LIFTS.get(report.kind, ()):
-        other = next((item for item in reports if item.kind == kind and item.student == report.student), None)
+        alike = [item for item in reports if item.kind == kind and item.student in (report.student, kind)]
+        other = next(iter(alike), None)  # no-model is its own student
         if other is not None:
             versus = _pairing(scores[report.name], scores[other.name], measure).compared()
             lifts.append(Lift(versus=other.kind, n=versus.n, difference=versus.difference, bounds=versus.bounds))

@@ -159,8 +159,9 @@ def sentence(report: EvalReport, arm: ArmReport, versus: Comparison) -> str:
         return f"{sure(versus)}: {worse} (you allow {points(report.decision.margin)})"
     if versus.verdict == "fail":
         return f"{sure(versus)}: at least {points(-high)} points worse{_what_the_skill_did(report, arm)}"
+    of_new = " of as many new groups" if versus.clusters is not None else ""
     more = (
-        f"about {versus.cases_needed:,} more cases would settle it"
+        f"about {versus.cases_needed:,} more cases{of_new} would settle it"
         if versus.cases_needed
         else "no sensible number of cases would settle it: the gap is too near what you allow"
         if versus.n >= _ENOUGH

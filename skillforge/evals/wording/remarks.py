@@ -34,7 +34,7 @@ def helped(report: EvalReport) -> list[str]:
 
 
 def _helped(report: EvalReport, arm: ArmReport) -> str:
-    says = [_lift(report, arm, lift) for lift in arm.lifts if lift.n]
+    says = [_lift(report, arm, lift) for lift in arm.lifts if lift.n and lift.versus != "no-model"]
     if arm.kind == "skill" and _passes(report, arm, "bare"):
         says.append("the model was enough: it passes without the skill too")
     return f"{label(report, arm)}: {'; '.join(says)}" if says else ""
@@ -69,14 +69,18 @@ def _passes(report: EvalReport, arm: ArmReport, kind: str) -> bool:
 
 def _floor(report: EvalReport) -> list[str]:
     """Said plainly: a student below the vote of its own examples adds nothing but cost."""
-    floor = next((arm.quality for arm in report.arms if arm.kind == "no-model"), None)
-    below = [arm for arm in report.arms if arm.kind == "skill" and arm.quality is not None]
-    return [
-        f"no-model is better than {label(report, arm)}:"
-        " a vote of the nearest examples answers these labels without a model"
-        for arm in below
-        if floor is not None and (arm.quality or 0.0) < floor
-    ]
+    lines = []
+    for arm in report.arms:
+        lift = next((item for item in arm.lifts if item.versus == "no-model" and item.n), None)
+        if lift is None or lift.difference >= 0:
+            continue
+        if lift.bounds.high < 0:
+            what = "a vote of the nearest examples answers these labels without a model"
+            lines.append(f"no-model is better than {label(report, arm)}: {what}")
+        else:
+            by = f"{points(-lift.difference)} points ahead of {label(report, arm)}, within chance"
+            lines.append(f"no-model, a vote of the nearest examples, is {by}")
+    return lines
 
 
 def measured(report: EvalReport) -> list[str]:
@@ -86,7 +90,24 @@ def measured(report: EvalReport) -> list[str]:
         if arm.score_errors:
             why = "".join(f"; {count}: {one_line(reason)}" for reason, count in arm.score_error_reasons)
             lines.append(f"the scorer failed on {many(arm.score_errors, 'case')} of {label(report, arm)}{why}")
-    return [*lines, *_reach(report)]
+        metric = next(iter(arm.scores.values()), None)
+        if metric is not None and metric.unscored:
+            lines.append(
+                f"{many(metric.unscored, 'answer')} of {label(report, arm)} not scored: the metric says nothing"
+            )
+    return [*lines, *_others(report), *_reach(report)]
+
+
+def _others(report: EvalReport) -> list[str]:
+    """The scorers that do not decide, arm by arm."""
+    arms = in_order(report)
+    names = [name for number, name in enumerate(report.teacher.scores) if number]
+    lines = []
+    for name in names:
+        said = [f"{label(report, arm)} {percent(arm.scores[name].mean)}" for arm in arms if name in arm.scores]
+        teacher = percent(report.teacher.scores[name].mean)
+        lines.append(f"{one_line(name)} (told, does not decide): teacher {teacher}, {', '.join(said)}")
+    return lines
 
 
 def _scope(report: EvalReport) -> list[str]:
@@ -242,7 +263,7 @@ def teachers_noise(report: EvalReport) -> list[str]:
     apart = [
         f"{one_line(name)} {round((1 - share) * teacher.n)}" for name, share in teacher.fields.items() if share < 1
     ]
-    if not wrong and not apart:
+    if wrong == teacher.n or (not wrong and not apart):  # right on nothing: the metric does not fit, which is told
         return []
     by_field = f"; by field: {', '.join(apart)}" if apart else ""
     return [f"teacher and labels differ on {wrong} of {teacher.n} cases{by_field}: that is the teacher's own noise"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from pydantic import ValidationError
 from skillforge.case import Suite
 from skillforge.errors import SkillforgeError
 from skillforge.evals.report import EvalReport
-from skillforge.forge.measuring.plan import find_suite
-from skillforge.forge.stale import model_changes
+from skillforge.forge.measuring.plan import EVALS_FOLDER, find_suite
+from skillforge.forge.stale import model_changes, part_of, suite_change
 from skillforge.forge.workspace import Workspace
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
@@ -20,12 +21,14 @@ from skillforge.store.registry import SkillVersion
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """What was measured of a version, a student and a suite. ``reasons`` is what keeps it from being proof, all at
-    once; empty where it is a fresh ``pass``. ``suite`` and ``evidence`` are ``None`` where there is none.
+    once; empty where it is a fresh ``pass``. ``suite`` and ``evidence`` are ``None`` where there is none; then
+    ``elsewhere`` is the file of the suite it was measured on instead, if that stands in the repository.
     """
 
     suite: Suite | None
     evidence: Evidence | None
     reasons: tuple[str, ...]
+    elsewhere: str = ""
 
     @property
     def verdict(self) -> str:
@@ -45,30 +48,48 @@ def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | 
         return Grounds(None, None, (f"there is no suite to have passed: {exc}",))
     fitting = [item for item in own if item.suite_digest == found.digest()]
     if fitting:
-        newest = fitting[0]
-        return Grounds(found, newest, tuple(_flaws(work, newest, found)))
+        best = _whole(work, fitting, found) or fitting[0]
+        return Grounds(found, best, tuple(_flaws(work, best, found)))
     what = f"{version.name}@{version.version} with {student}"
     same_name = next((item for item in own if item.suite == found.name), None)
     if same_name is not None:
+        change = suite_change(same_name, found)
         changed = (
-            f"the cases or the rule of the suite {found.name} changed since {what} was measured on it"
-            f" ({_day(same_name)}: {_told(same_name)})"
+            change.why
+            if change is not None and change.what == "wish"
+            else f"the cases or the rule of the suite {found.name} changed since {what} was measured on it"
         )
+        changed += f" ({_day(same_name)}: {_told(same_name)})"
         return Grounds(found, same_name, (changed, *_flaws(work, same_name, found, verdict=False)))
     never = f"{what} was never measured on the suite {found.name}"
     if own:
-        return Grounds(found, None, (f"{never}, only on {', '.join(sorted({item.suite for item in own}))}",))
+        others = sorted({item.suite for item in own})
+        places = (f"{EVALS_FOLDER}/{name}.yaml" for name in others)
+        file = next((place for place in places if (work.root / place).is_file()), "")
+        return Grounds(found, None, (f"{never}, only on {', '.join(others)}",), file)
     if measured:
         other = f"another version of it was on {_day(measured[0])}: {_told(measured[0])}"
         return Grounds(found, None, (f"{never}; {other}",))
     return Grounds(found, None, (never,))
 
 
+def _whole(work: Workspace, fitting: Sequence[Evidence], suite: Suite) -> Evidence | None:
+    """The newest result on all the cases that decide, if it is fresh: a later smoke test takes no verdict away."""
+    wanted = deciding_split(suite)
+    newest = next((item for item in fitting if item.split == wanted and not part_of(item)), None)
+    return None if newest is None or model_changes(work, newest, suite) else newest
+
+
+def deciding_split(suite: Suite) -> str:
+    """The split a promotion is decided on."""
+    return "test" if any(case.split for case in suite.cases) else "all"
+
+
 def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool = True) -> list[str]:
     reasons = []
     if verdict and evidence.verdict != "pass":
         reasons.append(f"the verdict of {_day(evidence)} is {_told(evidence)}")
-    wanted = "test" if any(case.split for case in suite.cases) else "all"
+    wanted = deciding_split(suite)
     if evidence.split != wanted:
         reasons.append(f"it was measured on the split {evidence.split}, not on {wanted}")
     reasons += _part(evidence, suite, wanted)

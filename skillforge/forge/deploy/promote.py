@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from skillforge.atomicfile import replace_file
 from skillforge.errors import NotFound, PromotionRefused, SecretFound, UsageError
 from skillforge.forge.deploy.deployed import read_snapshot, snapshot_bytes, snapshot_path
 from skillforge.forge.deploy.grounds import Grounds, grounds
+from skillforge.forge.measuring.plan import RECORDED
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
@@ -52,7 +54,7 @@ def promote(
         work.say(f"{version.name}@{standing.version} on {student} is {alias} already: nothing changed")
         return standing
     if found.reasons and not accept_risk:
-        raise _refused(version, student, ref, found)
+        raise _refused(version, student, found, _measure(work, ref, student, suite, found))
     if accept_risk and not found.reasons:
         work.say("there is a fresh pass: no risk to accept is recorded")
     target = {"alias": alias, "student": student, "fallback": fallback}
@@ -217,22 +219,42 @@ def _author(work: Workspace) -> str:
     return "".join(character for character in work.redactor.text(name)[:100] if character.isprintable())
 
 
-def _refused(version: SkillVersion, student: str, ref: str, found: Grounds) -> PromotionRefused:
-    hint = f'{_mend(ref, student, found)}; or promote it all the same, which is recorded: --accept-risk "why"'
+def _refused(version: SkillVersion, student: str, found: Grounds, measure: str) -> PromotionRefused:
+    hint = f'{_mend(found, measure)}; or promote it all the same, which is recorded: --accept-risk "why"'
     what = f"{version.name}@{version.version} on {student} is not promoted"
     return PromotionRefused(what, found.reasons, hint=hint)
 
 
-def _mend(ref: str, student: str, found: Grounds) -> str:
+def _measure(work: Workspace, ref: str, student: str, suite: str | Path | None, found: Grounds) -> str:
+    """The command that measures what this promotion asks for."""
+    flags = ["--students", student]
+    if teacher := _teacher(work, ref, found):
+        flags += ["--teacher", teacher]
+    if suite is not None:
+        flags += ["--suite", str(suite)]
+    return f"skillforge eval {ref} {shlex.join(flags)}"
+
+
+def _teacher(work: Workspace, ref: str, found: Grounds) -> str:
+    """Who must be named as the teacher: the one it was measured with last; empty where that is who is asked unnamed."""
+    usual = work.settings.teacher or RECORDED
+    measured = [found.evidence] if found.evidence else work.evidence.for_skill(resolve(work, ref).name)
+    if measured:
+        return "" if measured[0].teacher == usual else measured[0].teacher
+    recorded = found.suite is None or found.suite.recorded or found.suite.today
+    return "" if usual != RECORDED or recorded else "PROVIDER:MODEL"
+
+
+def _mend(found: Grounds, measure: str) -> str:
     """The step that could make it a pass."""
-    measure = f"skillforge eval {ref} --students {student}"
     if found.suite is None:
         return "mend the suite, or name one with --suite FILE"
     if found.verdict and not any(case.expected is not None for case in found.suite.cases):
         return f"without labels there is no verdict: skillforge review {found.suite.name}, then {measure}"
     if found.verdict and len(found.reasons) == 1 and found.verdict != "pass":
         return f"measure a student that is good enough, or more cases: {measure}"
-    return f"measure it: {measure}"
+    elsewhere = f"; or name the suite it was measured on: --suite {found.elsewhere}" if found.elsewhere else ""
+    return f"measure it: {measure}{elsewhere}"
 
 
 def _no_before(name: str, alias: str, entry: LockedSkill) -> NotFound:

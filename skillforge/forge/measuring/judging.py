@@ -17,6 +17,7 @@ from skillforge.evals.report import JudgeAudit
 from skillforge.evals.running.limits import Meter
 from skillforge.evals.scorers.base import Judgements
 from skillforge.evals.scorers.resolve import Scorers, questions
+from skillforge.evals.wording.words import many
 from skillforge.forge.measuring.plan import Prepared
 from skillforge.forge.session import Session
 from skillforge.forge.workspace import Workspace
@@ -54,9 +55,10 @@ async def judge_table(work: Workspace, session: Session, ready: Prepared, table:
     journal = JudgementJournal(work, session, teacher.skill.name)
     said: dict[str, Judgement] = {}
     fresh: set[str] = set()
-    asked = sum(map(len, docket.questions.values()))
-    if asked:
-        work.say(f"{asked} questions to {', '.join(docket.questions)} about the answers")
+    asked = [key for mine in docket.questions.values() for key in mine]
+    left = len(asked) - len(journal.known(asked))
+    if left:
+        work.say(f"{many(left, 'question')} to {', '.join(docket.questions)} about the answers")
 
     def on_judged(judgement: Judgement, reused: bool) -> None:
         if not reused:

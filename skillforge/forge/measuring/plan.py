@@ -103,7 +103,8 @@ class EvalPlan:
 class Prepared:
     """What an eval will measure. ``suite`` has the plan's wishes in it: its digest names what is really measured.
 
-    ``excluded`` cases are left out for what the skill gives away of them.
+    ``excluded`` cases are left out for what the skill gives away of them. ``limit`` is ``None`` where it leaves out
+    none. ``wished`` are the flags that say something else than the suite does.
     """
 
     suite: Suite
@@ -112,6 +113,8 @@ class Prepared:
     arms: list[Arm]
     scorers: Scorers
     excluded: tuple[Excluded, ...] = ()
+    limit: int | None = None
+    wished: tuple[str, ...] = ()
 
 
 def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Executors) -> Prepared:
@@ -119,17 +122,19 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
 
     Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract).
     """
-    suite = _as_wished(find_suite(work, version, plan.suite), plan)
+    declared = find_suite(work, version, plan.suite)
+    suite = as_wished(declared, plan.scorer, plan.judge, plan.repeat)
     own = plan.scorer if isinstance(plan.scorer, OwnScorer) else None
     scorers = scorers_of(suite, own, version.skill, work.custom_checks)
     split, cases = choose_split(suite.cases, plan.split)
     cases = _labelled(filtered(cases, plan.filter), scorers)
     require_fit(version.skill, cases, suite, scorers)
     cases, excluded = _unseen(work, version.skill, cases)
-    if plan.limit is not None:
-        if plan.limit < 1:
-            raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
-        cases = stratified(cases, plan.limit, suite.decision)
+    if plan.limit is not None and plan.limit < 1:
+        raise UsageError("--limit must be at least 1", hint="leave it out to measure every case")
+    limit = plan.limit if plan.limit is not None and plan.limit < len(cases) else None
+    if limit is not None:
+        cases = stratified(cases, limit, suite.decision)
     if twice := repeated(cases, suite.decision):
         work.say(f"{twice} of {len(cases)} cases ask what others ask: {_ONE_ANSWER}")
     if plan.own and plan.terms.budget_usd is not None:
@@ -151,7 +156,7 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
     arms = build_arms(version.skill, suite.decision, teacher, students, today, wanted)
     if plan.against_itself:
         arms = against_itself(arms, suite.repeat)
-    return Prepared(suite, split, cases, arms, scorers, excluded)
+    return Prepared(suite, split, cases, arms, scorers, excluded, limit, _wished(declared, plan))
 
 
 def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
@@ -195,22 +200,33 @@ def teacher_model(suite: Suite, teacher: str) -> str:
     return f"replay:{suite.recorded}"
 
 
-def _as_wished(suite: Suite, plan: EvalPlan) -> Suite:
+def as_wished(suite: Suite, scorer: str | OwnScorer | None, judge: str | None, repeat: int | None) -> Suite:
     """The suite with what the caller asked for instead: whatever can change a figure is part of its digest."""
     update: dict[str, Any] = {}
-    if isinstance(plan.scorer, str) and plan.scorer.startswith("{"):
-        update["scorers"] = {**suite.scorers, _GIVEN: spec_of_text(plan.scorer)}
+    if isinstance(scorer, str) and scorer.startswith("{"):
+        update["scorers"] = {**suite.scorers, _GIVEN: spec_of_text(scorer)}
         update["decision"] = suite.decision.model_copy(update={"metric": _GIVEN})
-    elif plan.scorer is not None:
-        metric = plan.scorer if isinstance(plan.scorer, str) else plan.scorer.identity
+    elif scorer is not None:
+        metric = scorer if isinstance(scorer, str) else scorer.identity
         update["decision"] = suite.decision.model_copy(update={"metric": metric})
-    if plan.judge is not None:
-        update["judge"] = plan.judge
-    if plan.repeat is not None:
-        if plan.repeat < 1:
+    if judge is not None:
+        update["judge"] = judge
+    if repeat is not None:
+        if repeat < 1:
             raise UsageError("--repeat must be at least 1", hint="leave it out to answer every case once")
-        update["repeat"] = plan.repeat
+        update["repeat"] = repeat
     return suite.model_copy(update=update) if update else suite
+
+
+def _wished(suite: Suite, plan: EvalPlan) -> tuple[str, ...]:
+    """The flags of a plan that say something else than the suite does."""
+    scorer = plan.scorer.name if isinstance(plan.scorer, OwnScorer) else plan.scorer
+    asked = (
+        ("--scorer", scorer, suite.decision.metric),
+        ("--judge", plan.judge, suite.judge),
+        ("--repeat", plan.repeat, suite.repeat),
+    )
+    return tuple(f"{flag} {wish}" for flag, wish, declared in asked if wish is not None and wish != declared)
 
 
 def _labelled(cases: list[Case], scorers: Scorers) -> list[Case]:

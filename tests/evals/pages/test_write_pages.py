@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from skillforge.errors import UsageError
 from skillforge.evals.pages import data
+from skillforge.evals.pages.besides import GROUP_HEAD, MOST_GROUPS, Besides
 from skillforge.evals.pages.charts import intervals, scatter, steps
 from skillforge.evals.pages.groups import lost_groups
 from skillforge.evals.pages.write import require_writable, write_pages
@@ -228,3 +229,20 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     ticks = steps(low, high)
     assert 2 <= len(ticks) <= 8
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+
+
+def test_groups_and_notes_are_text_too_and_a_page_holds_so_many(eval_made: Made, tmp_path: Path) -> None:
+    many = [(f"{HOSTILE}{number}", eval_made.report) for number in range(MOST_GROUPS + 3)]
+    besides = Besides(command="compare", groups=many, notes=[HOSTILE])
+    page, text = (written(eval_made, tmp_path, suffix, besides=besides) for suffix in (".html", ".md"))
+    assert page.count("<script") == written(eval_made, tmp_path, ".html").count("<script")
+    assert not re.search(r"(?<!\\)<(script|img)", text)
+    assert "and 3 more" in page
+    assert "and 3 more" in text
+    one = besides.group_rows()[: 1 + len(eval_made.report.arms)]
+    assert {len(row) for row in one} == {len(GROUP_HEAD)}
+
+
+def test_json_is_what_the_command_prints_with_the_cases(eval_made: Made, tmp_path: Path) -> None:
+    found = json.loads(written(eval_made, tmp_path, ".json", besides=Besides(document={"schema": "x"})))
+    assert found.keys() == {"schema", "rows"}

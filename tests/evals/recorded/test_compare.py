@@ -123,7 +123,35 @@ def test_a_student_that_is_missing_on_many_cases_gets_no_verdict_unless_asked_fo
     assert (rest.verdict, rest.missing) == ("pass", {})
     assert "100 cases are left out" in rest.notes[0]
     with pytest.raises(UsageError, match="no id has an answer of every model"):
-        compare(teacher, [{"id": "other", "output": "x"}], common=True)
+        compare(teacher[:9], teacher[:1], teacher[1:9], common=True)
+
+
+def test_files_whose_ids_are_not_of_one_kind_are_refused(tmp_path):
+    (tmp_path / "opus.jsonl").write_text('{"id": "x1", "output": "a", "expected": "a"}\n', "utf-8")
+    (tmp_path / "luna.jsonl").write_text('{"id": "1", "output": "a"}\n', "utf-8")
+    with pytest.raises(UsageError, match="no id of opus stands in luna: are these the same cases") as caught:
+        compare(tmp_path / "opus.jsonl", tmp_path / "luna.jsonl")
+    assert "'x1'" in caught.value.hint
+    assert "--id FIELD" in caught.value.hint
+
+
+def test_one_file_of_one_models_outputs_lacks_a_second_one():
+    with pytest.raises(UsageError, match=r"one output a line \('output'\).*a second file is missing"):
+        compare([{"id": "1", "output": "a", "expected": "a"}])
+
+
+def test_the_first_pass_says_what_the_teacher_costs_where_the_second_does_not():
+    one = {"teacher": "a", "student": "a", "cost": {"teacher": 0.02, "student": 0.001}}
+    found = compare([{**one, "teacher2": "ab"[number % 20 == 0]} for number in range(100)]).document()
+    assert found["second_pass"]
+    assert found["teacher"]["usd_per_1000"] == pytest.approx(20)
+    assert found["saving"] == pytest.approx(0.95)
+
+
+def test_the_fields_of_a_text_are_those_the_pointer_looks_into():
+    rows = [{"expected": {"k": "a"}, "teacher": {"k": "a"}, "student": '{"k": "a"}'} for _ in range(60)]
+    found = compare(rows, scorer="/k").document()
+    assert (found["student"]["mean"], found["student"]["parts"]) == (1, {"k": 1})
 
 
 def test_cases_without_a_label_among_others_are_counted_and_not_scored():
@@ -217,6 +245,55 @@ def test_a_scorer_is_named_or_a_function():
     assert compare(rows, scorer=starts).document()["scorer"] == "starts"
     with pytest.raises(UsageError, match="unknown"):
         compare(rows, scorer="exakt")
+
+
+@pytest.mark.parametrize(
+    ("student", "wishes", "says"),
+    [
+        (["Billing.", "bug!"], {}, "but for case, space or punctuation: try --scorer normalized"),
+        ([{"a": "billing"}, '{"a": "bug"}'], {}, ""),
+        ('{"k": "%s"}', {}, "but for being text that holds JSON: try --parse"),
+        ('Sure! {"k": "%s."}', {}, "and being text that holds JSON: try --parse --scorer normalized"),
+        ('```{"k": "%s"}```', {"scorer": "/k"}, "try --parse"),
+        ('{"k": "%s."}', {"scorer": "/k"}, '--scorer \'{"type": "normalized", "path": "/k"}\''),
+        ('{"k": "%s"}', {"parse": True}, ""),
+    ],
+)
+def test_wrong_answers_that_are_right_but_for_their_form_are_told_of(student, wishes, says):
+    kinds = ["billing", "bug"]
+    objects = isinstance(student, str)
+    rows = []
+    for number in range(60):
+        kind = kinds[number % 2]
+        label = {"k": kind} if objects else kind
+        said = student % kind if objects else student[number % 2]
+        rows.append({"expected": label, "teacher": label, "student": said})
+    notes = compare(rows, **wishes).notes
+    if says:
+        assert notes[0].startswith("60 of the 60 wrong answers of student are right but for ")
+        assert says in notes[0]
+    else:
+        assert notes == ()
+
+
+def test_a_teacher_whose_form_is_not_that_of_the_labels_is_told_of_too():
+    rows = [{"expected": "bug", "teacher": "Bug", "student": "bug"} for _ in range(60)]
+    assert compare(rows).notes[0].startswith("60 of the 60 wrong answers of teacher are right but for case")
+
+
+def test_without_labels_a_text_is_held_against_the_teachers_object():
+    rows = [{"teacher": '{"a": 1}', "student": {"a": 1}} for _ in range(60)]
+    assert "60 wrong answers of student are right but for being text" in compare(rows).notes[0]
+
+
+def test_answers_that_are_wrong_indeed_and_a_handful_of_others_are_not_spoken_of():
+    assert compare(rows_of(10, 50, 0)).notes == ()
+    assert compare([{"expected": "a", "teacher": "a", "student": "A"} for _ in range(2)]).notes == ()
+
+
+def test_no_more_than_so_many_wrong_answers_are_looked_at():
+    rows = [{"expected": "a", "teacher": "a", "student": "A"} for _ in range(700)]
+    assert compare(rows).notes[0].startswith("500 of the first 500 wrong answers of student")
 
 
 def test_a_pointer_looks_at_one_place_for_the_score_and_for_agreement():

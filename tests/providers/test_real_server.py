@@ -197,7 +197,7 @@ def test_a_cancelled_call_frees_the_only_slot(open_model, api, limit):
     async def main() -> float:
         try:
             await provider.complete(brief(max_output_tokens=1))
-            with anyio.move_on_after(0.5) as scope:
+            with anyio.move_on_after(0.15) as scope:  # before a model that samples may have had enough
                 await provider.complete(asking(LONG, max_output_tokens=limit))
             assert scope.cancelled_caught
             started = time.monotonic()

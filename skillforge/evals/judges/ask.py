@@ -66,8 +66,10 @@ async def ask_judge(
     journal: JudgementJournal,
     on_judged: OnJudged = lambda judgement, reused: None,
     meter: Meter | None = None,
+    on_left: Callable[[int], None] = lambda left: None,
 ) -> dict[str, Judgement]:
-    """What the judge says to the questions, by their keys. What the journal knows is not asked again.
+    """What the judge says to the questions, by their keys. What the journal knows is not asked again; ``on_left`` is
+    told how many are left to ask.
 
     A question without a reply is a judgement with status ``error``. Raises ``Halt`` when no further call makes sense:
     what was answered is kept.
@@ -78,6 +80,7 @@ async def ask_judge(
         found.update(journal.known(part))
     for judgement in found.values():
         on_judged(judgement, True)
+    on_left(len(questions) - len(found))
 
     meter = meter or Meter()
 

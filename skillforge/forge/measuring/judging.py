@@ -55,17 +55,18 @@ async def judge_table(work: Workspace, session: Session, ready: Prepared, table:
     journal = JudgementJournal(work, session, teacher.skill.name)
     said: dict[str, Judgement] = {}
     fresh: set[str] = set()
-    asked = [key for mine in docket.questions.values() for key in mine]
-    left = len(asked) - len(journal.known(asked))
-    if left:
-        work.say(f"{many(left, 'question')} to {', '.join(docket.questions)} about the answers")
 
     def on_judged(judgement: Judgement, reused: bool) -> None:
         if not reused:
             fresh.add(judgement.key)
 
     for model, mine in docket.questions.items():
-        found = await ask_judge(session.provider(model), mine, journal, on_judged, meter)
+
+        def on_left(left: int, model: str = model) -> None:
+            if left:
+                work.say(f"{many(left, 'question')} to {model} about the answers")
+
+        found = await ask_judge(session.provider(model), mine, journal, on_judged, meter, on_left)
         said.update(found)
         _record(session, mine, found, fresh)
     if docket.cut:

@@ -219,6 +219,16 @@ class LimitReached(Halt):
     """An eval has had as many errors, or taken as much time, as it was given."""
 
 
+class ToolUnavailable(SkillforgeError):
+    """A tool could not be reached at all: its server is gone, its process ended. Like a model's failure, no answer."""
+
+    exit_code = 4
+
+
+class UnknownToolCall(ToolUnavailable):
+    """A recording of tools holds no such call."""
+
+
 class TeacherError(SkillforgeError):
     """The teacher's draft stayed wrong after one repair. ``trace_path`` is where its traces were kept."""
 

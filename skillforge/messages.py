@@ -79,12 +79,17 @@ class Message(Value):
 
 
 class Tool(Value):
-    """A tool a model may call: ``parameters`` is a JSON Schema object."""
+    """A tool a model may call: ``parameters`` is a JSON Schema object.
+
+    ``effect``: whether a call changes the world. ``idempotency_key`` names the parameter, if it has one, that makes a
+    repeated call the same call: it is filled in here and never shown to a model.
+    """
 
     name: str
     description: str = ""
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     effect: Literal["read", "write"] = "read"
+    idempotency_key: str = ""
 
 
 class RequestKey(Value):

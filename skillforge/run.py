@@ -7,9 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from skillforge.messages import Cost, Usage, Value
+from skillforge.messages import Cost, ToolCall, Usage, Value
 
-AttemptKind = Literal["student", "repair"]
+AttemptKind = Literal["student", "repair"]  # a turn of a tool loop is a student's attempt too
+
+# skipped: its condition was false. The others are those of a run.
+StepStatus = Literal["ok", "skipped", "failed", "escalated", "error"]
 
 # ok: valid output, every check passed or only warned. failed: the output stayed wrong. escalated: a check or limit says
 # a stronger model should answer. error: no answer came (infrastructure), which is never scored as a wrong answer.
@@ -32,6 +35,7 @@ class Attempt(Value):
 
     ``calls`` is how many requests reached for the provider before this answer or error stood, retries included.
     ``list_usd`` is what its tokens cost at the list price without a prompt cache, in US dollars; ``None`` is unknown.
+    ``step`` is the step of a workflow that asked (``order``, of a list ``order[2]``).
     """
 
     kind: AttemptKind
@@ -45,6 +49,7 @@ class Attempt(Value):
     latency_s: float | None = None
     error: str = ""
     calls: int = 1
+    step: str = ""
 
     @property
     def uncached_usd(self) -> float | None:
@@ -53,13 +58,39 @@ class Attempt(Value):
         return self.list_usd if self.list_usd is not None or touched else self.cost.usd
 
 
+class StepRun(Value):
+    """What one step of a workflow did. ``key`` is its id, with the place of the element where it ran for ``each``
+    (``notify[2]``).
+
+    ``tool`` and ``arguments`` are what was called, ``reason`` says why the status is not ``ok``, ``tries`` counts the
+    calls of the tool or of the model, ``usage``, ``cost`` and ``latency_s`` (seconds) sum up its attempts.
+    ``called`` are the calls of a tool loop, in their order. ``resumed``: it was finished by an earlier process.
+    """
+
+    key: str
+    kind: str
+    status: StepStatus
+    reason: str = ""
+    tool: str = ""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    output: Any = None
+    called: tuple[ToolCall, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    tries: int = 0
+    usage: Usage = Usage()
+    cost: Cost = Cost(usd=0.0)
+    latency_s: float | None = None
+    resumed: bool = False
+
+
 class Run(Value):
     """The typed result of executing a skill once.
 
     ``output`` is the parsed output (a dict, or a string for text skills), ``None`` when there is none. ``reason`` says
     in one line why the status is not ``ok``. ``usage``, ``cost`` and ``latency_s`` (seconds) sum up the attempts.
     ``alias`` is the deployment that was called (empty: a version was named); ``fallback`` says in one line why another
-    model than the student had to answer, ``student`` then is that other one.
+    model than the student had to answer, ``student`` then is that other one. ``steps`` are those of a workflow, in the
+    order in which they ended; its attempts name their step.
     """
 
     id: str = ""
@@ -80,6 +111,7 @@ class Run(Value):
     tags: dict[str, str] = Field(default_factory=dict)
     alias: str = ""
     fallback: str = ""
+    steps: tuple[StepRun, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -7,13 +7,17 @@ from typing import Any, Literal
 from pydantic import Field
 
 from skillforge.canonical import digest
-from skillforge.messages import Value
+from skillforge.messages import Tool, Value
+from skillforge.skillparts import Check as Check
+from skillforge.skillparts import Example as Example
+from skillforge.skillparts import Examples as Examples
+from skillforge.skillparts import Limits as Limits
+from skillforge.skillparts import OnFail as OnFail
+from skillforge.skillparts import Select as Select
+from skillforge.step import Step
 
 NAME_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 SCHEMA_ID = "skillforge/v1"
-
-OnFail = Literal["repair", "escalate", "warn"]
-Select = Literal["all", "first", "nearest"]
 
 # What counts for identity. A fixed list: a field added later, left at its default, changes no old digest.
 IDENTITY_KEYS = (
@@ -29,57 +33,20 @@ IDENTITY_KEYS = (
     "checks",
     "limits",
     "suite",
+    "tools",
+    "steps",
+    "result",
 )
-
-
-class Example(Value):
-    """An input/output pair shown in the prompt. Never an eval case."""
-
-    id: str
-    input: dict[str, Any]
-    output: Any
-
-
-class Examples(Value):
-    """The examples and which of them a prompt shows: all, the first ``k``, or the ``k`` nearest to the input.
-
-    ``file`` is where they were read from (relative to the skill), not part of the identity: their content is.
-    """
-
-    items: tuple[Example, ...] = ()
-    select: Select = "all"
-    k: int = Field(default=6, ge=1, le=64)
-    file: str | None = None
-
-
-class Check(Value):
-    """A deterministic assertion on one output, as written in a skill. ``skillforge.checks`` runs it.
-
-    ``path`` is a JSON pointer into the output, ``of`` names an input field (``in-input``), ``value`` is the operand,
-    ``threshold`` the bound of ``levenshtein``, ``name`` the callable of ``custom``. A ``not-`` prefix negates.
-    """
-
-    type: str
-    value: Any = None
-    path: str | None = None
-    of: str | None = None
-    name: str | None = None
-    threshold: float | None = None
-    weight: float = Field(default=1.0, ge=0)
-    on_fail: OnFail = "repair"
-
-
-class Limits(Value):
-    """``input_tokens``: a longer request is a named outcome that escalates. ``output_tokens``: sent with every call."""
-
-    input_tokens: int = Field(default=8000, ge=1)
-    output_tokens: int = Field(default=1024, ge=1)
 
 
 class Skill(Value):
     """Contract, instructions, prompt, examples, checks. ``input`` and ``output`` map a field to its JSON Schema.
 
     ``output`` is the string ``"text"`` or a field map. ``task`` is the sentence the teacher was given.
+
+    With ``steps`` it is a workflow: they answer instead of ``prompt``, ``instructions`` stand before those of every
+    step that asks a model, ``tools`` are what they call (bound by the caller), and ``result`` is made of references
+    (default: the value of the last step).
     """
 
     schema_id: Literal["skillforge/v1"] = Field(default="skillforge/v1", alias="schema")
@@ -90,12 +57,23 @@ class Skill(Value):
     task: str = ""
     input: dict[str, dict[str, Any]]
     output: Literal["text"] | dict[str, dict[str, Any]]
-    instructions: str
-    prompt: str
+    instructions: str = ""
+    prompt: str = ""
     examples: Examples = Examples()
     checks: tuple[Check, ...] = ()
     limits: Limits = Limits()
     suite: str | None = None
+    tools: tuple[Tool, ...] = ()
+    steps: tuple[Step, ...] = ()
+    result: Any = None
+
+    @property
+    def is_workflow(self) -> bool:
+        return bool(self.steps)
+
+    def tool(self, name: str) -> Tool | None:
+        """The tool of that name, as the file describes it."""
+        return next((tool for tool in self.tools if tool.name == name), None)
 
     @property
     def task_sentence(self) -> str:
@@ -116,6 +94,8 @@ class Skill(Value):
         # not pydantic's JSON mode: it turns NaN into null, where the canonical form refuses it
         body = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"license", "metadata"})
         body["schema"] = SCHEMA_ID
+        if not self.steps:  # no defaults of these where a model answers by them
+            body |= {"instructions": self.instructions, "prompt": self.prompt}
         if "examples" in body:
             body["examples"].pop("file", None)
             if not body["examples"]:
@@ -124,11 +104,22 @@ class Skill(Value):
         body["input"] = [[name, _ordered_schema(schema)] for name, schema in self.input.items()]
         if self.output != "text":
             body["output"] = [[name, _ordered_schema(schema)] for name, schema in self.output.items()]
+        if self.tools:
+            body["tools"] = [_ordered_schema(tool) for tool in body["tools"]]
+        if self.steps:
+            body["steps"] = [_step_identity(step) for step in body["steps"]]
         return {key: body[key] for key in IDENTITY_KEYS if key in body}
 
     def digest(self) -> str:
         """``sha256:<64 hex>`` of the identity (RFC 8785)."""
         return digest(self.identity())
+
+
+def _step_identity(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as it is hashed: the order of its output's fields counts, as in the skill's own contract."""
+    if isinstance(step.get("output"), dict):
+        step = {**step, "output": [[name, _ordered_schema(schema)] for name, schema in step["output"].items()]}
+    return step
 
 
 def _ordered_schema(schema: Any) -> Any:

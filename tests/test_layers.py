@@ -20,6 +20,7 @@ LEVELS = {
     "store": 2,
     "providers": 2,
     "formats": 2,
+    "tools": 2,
     "engine": 3,
     "capture": 3,
     "traffic": 3,

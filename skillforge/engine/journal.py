@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from skillforge.messages import Value
+from skillforge.run import Attempt, StepRun
 from skillforge.sample import Sample
 from skillforge.trace import Trace
 
@@ -29,3 +31,28 @@ class SampleJournal(Protocol):
     def known(self, keys: Iterable[str]) -> dict[str, Sample]: ...
 
     async def add(self, sample: Sample) -> Sample: ...
+
+
+class StepState(Value):
+    """A finished step, and the model calls it took."""
+
+    run: StepRun
+    attempts: tuple[Attempt, ...] = ()
+
+
+class StepJournal(Protocol):
+    """Keeps how far one run of a workflow has come. ``finished`` are the steps an earlier process ended, by key;
+    ``started`` those it began and never ended: whether their call was made nobody knows. ``run_id`` stays the same over
+    all processes that work on the run, so that an idempotency key made of it does.
+    """
+
+    @property
+    def run_id(self) -> str: ...
+
+    def finished(self) -> dict[str, StepState]: ...
+
+    def started(self) -> frozenset[str]: ...
+
+    async def start(self, key: str) -> None: ...
+
+    async def finish(self, key: str, state: StepState) -> None: ...

@@ -1,0 +1,1 @@
+"""Tools that models and workflows call: Python functions, MCP servers, recordings."""

@@ -16,6 +16,7 @@ from skillforge.messages import Cost, Message, Request, RequestKey, Usage
 from skillforge.providers.base import Provider
 from skillforge.skill import SCHEMA_ID, Skill
 from skillforge.skillfile import parse_skill
+from skillforge.taint import taint_problems
 from skillforge.trace import Trace
 
 AUTHOR_ROLE = "author"
@@ -79,8 +80,9 @@ async def author(
     """A draft from solved traces: at most two calls. ``name`` overrides the teacher's choice of a name; the contract of
     a ``proposal`` must be kept.
 
-    The draft is linted, every solved input and output must fit it, and ``prove`` (which may run it) must find nothing
-    wrong; what is wrong goes back once, verbatim. Raises what the provider raises.
+    The draft is linted, every solved input and output must fit it, it may hold no order out of a tool result, and
+    ``prove`` (which may run it) must find nothing wrong; what is wrong goes back once, verbatim. Raises as the
+    provider does.
     """
     request = author_request(task, traces, proposal)
     completion = await teacher.complete(request)
@@ -138,7 +140,7 @@ def read_draft(
     bound = [number for number, check in enumerate(skill.checks) if check.type.removeprefix("not-") == "custom"]
     if bound:
         return skill, tuple(f"checks[{number}]: custom needs code that a draft cannot bring" for number in bound)
-    return skill, deterministic_problems(skill, traces)
+    return skill, (*deterministic_problems(skill, traces), *taint_problems(skill, traces))
 
 
 def _examples(spec: Any, traces: Sequence[Trace]) -> tuple[dict[str, Any], tuple[str, ...]]:

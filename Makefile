@@ -1,4 +1,5 @@
 # make demo    the whole loop on a real 135M model: no key, a few minutes
+# make demo-workflow  three workflows on a small shop, the same model: no key, a few minutes
 # make test    the test suite, with the tests that run that model
 # make lint    ruff, mypy (strict), the layer test
 # make bench   the measurements in bench/ (those on public data need SKILLFORGE_DATA)
@@ -14,13 +15,16 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean weights browser
+.PHONY: help demo demo-workflow test lint bench clean weights browser
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 demo: .venv/.local weights
 	@$(PY) -m skillforge demo
+
+demo-workflow: .venv/.local weights
+	@$(PY) -m skillforge demo-workflow
 
 test: .venv/.dev weights browser
 	@$(wildcard .ci/offline) $(PY) -m pytest $(PYTEST_ARGS)
@@ -35,7 +39,7 @@ bench: .venv/.dev weights
 	@for script in bench/[a-z]*.py; do echo "== $$script"; $(PY) "$$script" || exit 1; done
 
 clean:
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skillforge-demo
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist skillforge-demo skillforge-demo-workflow
 	@find skillforge tests bench -type d -name __pycache__ -prune -exec rm -rf {} +
 
 weights: | .venv/.local

@@ -37,6 +37,7 @@ class Instant:
     """A model that takes no time."""
 
     concurrency = 100
+    native_tools = True
 
     def __init__(self, name: str) -> None:
         self.name = name

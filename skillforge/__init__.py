@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from skillforge.skill import Check as Check
     from skillforge.skill import Example as Example
     from skillforge.skill import Skill as Skill
+    from skillforge.tools.mark import tool as tool
     from skillforge.trace import Trace as Trace
 
 _WHERE = {
@@ -81,6 +82,7 @@ _WHERE = {
     "UsageError": "errors",
     "compare": "evals.recorded.compare",
     "tagged": "capture.context",
+    "tool": "tools.mark",
 }
 
 __all__ = [*_WHERE, "__version__"]

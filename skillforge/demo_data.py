@@ -1,4 +1,5 @@
-"""The demo's data: the suite of ``ticket-triage`` and its recorded teacher, as they stand in ``evals/``.
+"""The demos' data: the suite of ``ticket-triage`` and its recorded teacher, the workflows and theirs, as they stand in
+``skills/`` and ``evals/``.
 
 The wheel carries those files (``skillforge/_demo``); in a checkout they are read where they are: no second copy.
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 from skillforge.errors import NotFound
 
 FILES = ("ticket-triage.yaml", "ticket-triage.jsonl", "ticket-triage.teacher.jsonl", "ticket-triage.task.txt")
+
+WORKFLOWS = ("refund-request", "order-status-reply", "invoice-to-ledger")
 
 
 def demo_source() -> Path:
@@ -30,6 +33,26 @@ def copy_demo(folder: Path) -> Path:
     for name in FILES:
         shutil.copyfile(demo_source() / name, evals / name)
     return evals / FILES[0]
+
+
+def copy_workflow_demo(folder: Path) -> None:
+    """Put the shipped workflows and their suites into ``folder``: those of the wheel, or of the checkout.
+
+    Raises ``NotFound`` for a broken installation.
+    """
+    package = Path(__file__).parent
+    for base in (package / "_demo", package.parent):
+        if all((base / "skills" / name).is_dir() for name in WORKFLOWS):
+            break
+    else:
+        raise NotFound(
+            "the demo's workflows are missing from this installation", hint="pip install --force-reinstall it"
+        )
+    (folder / "evals").mkdir(parents=True, exist_ok=True)
+    for name in WORKFLOWS:
+        shutil.copytree(base / "skills" / name, folder / "skills" / name, dirs_exist_ok=True)
+        for ending in (".yaml", ".jsonl", ".teacher.jsonl"):
+            shutil.copyfile(base / "evals" / f"{name}{ending}", folder / "evals" / f"{name}{ending}")
 
 
 def demo_task() -> str:

@@ -33,7 +33,8 @@ class ModelOptions(Value):
     """How a model is asked. What is unset is the provider's own default.
 
     ``thinking_tokens`` is the room given to reasoning on top of a request's output limit. ``structured`` says how an
-    output schema is asked for: in the provider's own way, or in the prompt. ``concurrency`` is the most calls at once,
+    output schema is asked for: in the provider's own way, or in the prompt. ``tools``: whether the model can call tools;
+    ``false`` has it write its calls as JSON, for servers and models that cannot. ``concurrency`` is the most calls at once,
     ``timeout_s`` the seconds one try may take.
     """
 
@@ -41,6 +42,7 @@ class ModelOptions(Value):
     temperature: float | None = Field(default=None, ge=0, le=2)
     thinking_tokens: int | None = Field(default=None, ge=0, le=1_000_000)
     structured: Literal["native", "prompt"] | None = None
+    tools: bool | None = None
     concurrency: int | None = Field(default=None, ge=1, le=1024)
     timeout_s: float | None = Field(default=None, gt=0, le=86_400)
     price: Price | None = None

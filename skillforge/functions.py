@@ -17,18 +17,24 @@ _SHOWN = 200  # characters of what an import raised
 
 def load_function(text: str) -> Callable[..., Any]:
     """The callable that ``module:function`` names. Raises ``UsageError``: whatever a module raises at its import."""
+    found = load_object(text, what="function")
+    if not callable(found):
+        raise UsageError(f"{text} is no function but {type(found).__name__}", hint="name a function")
+    return found  # type: ignore[no-any-return]
+
+
+def load_object(text: str, *, what: str = "object") -> Any:
+    """What ``module:object`` names, like ``load_function``; ``what`` it should be is said in errors."""
     module_name, _, path = text.partition(":")
     if not module_name or not path:
-        raise UsageError(f"{text!r} names no function", hint="write module:function")
+        raise UsageError(f"{text!r} names no {what}", hint=f"write module:{what}")
     found = _module(module_name)
     for name in path.split("."):
         if not hasattr(found, name):
             known = [key for key in getattr(found, "__dict__", {}) if not key.startswith("_")]
             raise UsageError(f"{module_name} has no {path!r}", hint=did_you_mean(name, known))
         found = getattr(found, name)
-    if not callable(found):
-        raise UsageError(f"{text} is no function but {type(found).__name__}", hint="name a function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _module(name: str) -> Any:

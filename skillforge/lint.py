@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from skillforge.checks import check_problems
-from skillforge.contract import Validator, schema_problems
+from skillforge.contract import Validator
 from skillforge.errors import Problem
+from skillforge.fieldlint import Location, example_output_problems, field_name_problems, field_schema_problems
 from skillforge.fields import Where, pointer
 from skillforge.hygiene import hidden_text, walk_strings
 from skillforge.redact import find_secrets
 from skillforge.secretpatterns import is_credential
 from skillforge.skill import Skill
+from skillforge.steplint import step_problems
 from skillforge.template import RESERVED_NAMES, template_problems
 from skillforge.yamlscalar import MAX_DEPTH
 
-Location = tuple[str | int, ...]
-FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 DEVICE_NAMES = {"con", "prn", "aux", "nul"}
 MAX_INSTRUCTIONS = 65_536
 
@@ -64,7 +64,9 @@ def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     if "<" in skill.description or ">" in skill.description:
         yield ("description",), Problem("holds < or >, which other tools refuse in a skill's description")
     yield from _contract(skill)
-    yield from _template(skill)
+    if not skill.steps:
+        yield from _template(skill)
+    yield from step_problems(skill)
     if len(skill.instructions) > MAX_INSTRUCTIONS:
         yield ("instructions",), Problem(f"longer than {MAX_INSTRUCTIONS:,} characters")
     for number, check in enumerate(skill.checks):
@@ -89,31 +91,20 @@ def _sides(skill: Skill) -> list[tuple[str, dict[str, dict[str, Any]]]]:
 
 def _field_names(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     for side, fields in _sides(skill):
-        for name in fields:
-            if not FIELD_NAME.fullmatch(name):
-                yield (side, name), Problem("a field's name is letters, digits and _, not starting with a digit")
-            elif side == "input" and name in RESERVED_NAMES:
+        yield from _below((side,), field_name_problems(fields))
+        for name in fields if side == "input" else ():
+            if name in RESERVED_NAMES:
                 yield (side, name), Problem(f"the names {', '.join(sorted(RESERVED_NAMES))} are reserved")
 
 
 def _schemas(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     for side, fields in _sides(skill):
-        if not fields:
-            yield (side,), Problem("needs at least one field")
         whole = skill.input_schema() if side == "input" else skill.output_schema()
-        for problem in schema_problems(whole):
-            yield _placed(side, fields, problem)
+        yield from _below((side,), field_schema_problems(fields, whole))
 
 
-def _placed(side: str, fields: Collection[str], problem: Problem) -> tuple[Location, Problem]:
-    """A problem of a whole contract, at its field. References start at the root of the contract, not of a field."""
-    if problem.field.endswith("/$ref"):
-        problem = replace(problem, hint="write #/properties/FIELD/$defs/NAME; only schemas can be referred to")
-    for name in fields:
-        root = "/properties/" + name.replace("~", "~0").replace("/", "~1")
-        if f"{problem.field}/".startswith(f"{root}/"):
-            return (side, name), replace(problem, field=problem.field.removeprefix(root))
-    return (side,), problem
+def _below(place: Location, found: Iterator[tuple[Location, Problem]]) -> Iterator[tuple[Location, Problem]]:
+    return ((place + inner, problem) for inner, problem in found)
 
 
 def _defaults(skill: Skill) -> Iterator[tuple[Location, Problem]]:
@@ -136,28 +127,19 @@ def _template(skill: Skill) -> Iterator[tuple[Location, Problem]]:
 
 def _examples(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     inputs = Validator(skill.input_schema())
-    schema = skill.output_schema()
-    outputs = Validator(schema) if schema is not None else None
     defaults = {name: item["default"] for name, item in skill.input.items() if "default" in item}
-    seen: set[str] = set()
     for number, example in enumerate(skill.examples.items):
-        place: Location = ("examples", "items", number)
-        if example.id in seen:
-            yield place, Problem(f"the id {example.id!r} stands twice")
-        seen.add(example.id)
         for wrong in inputs.problems({**defaults, **example.input}):
-            yield place, Problem(f"example {example.id}: the input does not fit the contract: {wrong}")
-        if outputs is None:
-            if not isinstance(example.output, str):
-                yield place, Problem(f"example {example.id}: the output must be text")
-        else:
-            for wrong in outputs.problems(example.output):
-                yield place, Problem(f"example {example.id}: the output does not fit the contract: {wrong}")
+            wrong = f"example {example.id}: the input does not fit the contract: {wrong}"
+            yield ("examples", "items", number), Problem(wrong)
+    yield from _below(("examples",), example_output_problems(skill.examples, skill.output_schema()))
 
 
 def _is_credential(location: Location, text: str) -> bool:
     """Only in values: what a contract says under a field's name is a schema, not a credential."""
-    inside = location[:1] == ("metadata",) or (
+    if location[:1] == ("steps",):
+        location = location[2:]
+    inside = location[:1] in (("metadata",), ("args",)) or (
         location[:2] == ("examples", "items") and location[3:4] in (("input",), ("output",))
     )
     keys = [step for step in location if isinstance(step, str)]

@@ -108,7 +108,8 @@ class Request(Value):
     """One model call. Unset optional fields leave the provider's own default.
 
     ``output_schema`` asks for one JSON object of that schema, in the provider's own way; the answer is validated by the
-    caller whatever the provider promised. ``fixed`` is how many leading messages are the same for every input:
+    caller whatever the provider promised. ``tool_choice`` of ``none``: the tools are told, because the conversation
+    speaks of them, and none may be called. ``fixed`` is how many leading messages are the same for every input:
     providers are told to cache them. ``timeout_s`` bounds one try in seconds.
     """
 
@@ -116,6 +117,7 @@ class Request(Value):
     key: RequestKey
     output_schema: dict[str, Any] | None = None
     tools: tuple[Tool, ...] = ()
+    tool_choice: Literal["auto", "none"] = "auto"
     max_output_tokens: int = 1024
     temperature: float | None = None
     logprobs: bool = False

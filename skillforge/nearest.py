@@ -87,8 +87,8 @@ def canonical_text(input: Mapping[str, Any]) -> str:
     return " ".join(unicodedata.normalize("NFKC", "\n".join(parts)).casefold().split())
 
 
-class _Index:
-    """Inverted index: n-gram -> the texts that hold it, with its weight in their unit vector, hubs scaled down."""
+class CosineIndex:
+    """Inverted index: n-gram -> the texts that hold it, with its weight in their unit vector."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         counted = [Counter(_grams(text)) for text in texts]
@@ -101,15 +101,30 @@ class _Index:
                 numbers, weights = self._postings.setdefault(gram, (array("l"), array("d")))
                 numbers.append(number)
                 weights.append(weight)
-        self._scale_hubs_down()
 
     def scores(self, text: str) -> list[float]:
-        """Cosine of ``text`` with every indexed text, hubs scaled down, in their order; never below 0."""
+        """Cosine of ``text`` with every indexed text, in their order; never below 0."""
         scores = [0.0] * self._size
         for gram, weight in self._vector(Counter(_grams(text))):
             for number, other in zip(*self._postings[gram], strict=True):
                 scores[number] += weight * other
         return scores
+
+    def _vector(self, counts: Counter[str]) -> list[tuple[str, float]]:
+        """Unit vector of the known n-grams: (1 + ln tf) * idf, with idf = ln((1 + N) / (1 + df)) + 1."""
+        vector = [
+            (gram, (1 + math.log(count)) * self._idf[gram]) for gram, count in counts.items() if gram in self._idf
+        ]
+        length = math.sqrt(math.fsum(weight * weight for _, weight in vector))
+        return [(gram, weight / length) for gram, weight in vector]
+
+
+class _Index(CosineIndex):
+    """The index with hubs scaled down: its scores are no cosines any more."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__(texts)
+        self._scale_hubs_down()
 
     def _scale_hubs_down(self) -> None:
         """Divides each text's weights by (its mean cosine with the indexed texts + the mean of those means)."""
@@ -122,14 +137,6 @@ class _Index:
         for numbers, weights in self._postings.values():
             for at, number in enumerate(numbers):
                 weights[at] /= overall + means[number]
-
-    def _vector(self, counts: Counter[str]) -> list[tuple[str, float]]:
-        """Unit vector of the known n-grams: (1 + ln tf) * idf, with idf = ln((1 + N) / (1 + df)) + 1."""
-        vector = [
-            (gram, (1 + math.log(count)) * self._idf[gram]) for gram, count in counts.items() if gram in self._idf
-        ]
-        length = math.sqrt(math.fsum(weight * weight for _, weight in vector))
-        return [(gram, weight / length) for gram, weight in vector]
 
 
 def _grams(text: str) -> Iterator[str]:

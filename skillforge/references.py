@@ -6,6 +6,7 @@ number is a place in a list. Values are handed on as they are, so an integer sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ JUNCTIONS = ("all", "any", "not")
 MAX_DEPTH = 16
 
 _MISSING = object()
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")  # longer than any list; int() of a hostile path stays cheap
 
 
 class MissingReference(InvalidInput):
@@ -33,9 +35,10 @@ def is_reference(value: Any) -> bool:
 def resolve(value: Any, scope: Scope) -> Any:
     """``value`` with every reference in it replaced by what it means in ``scope``.
 
-    ``{from: path}`` is what stands there; ``default`` stands in where nothing (or null) does; ``pick: [a, b]`` keeps
-    these keys of an object, or of every object of a list. ``{first_of: [x, y]}`` is the first that is there and not
-    null. ``{value: x}`` is ``x`` as it is written, references in it too. Everything else is a literal, looked through.
+    ``{from: path}`` is what stands there; ``default`` (which may hold references) stands in where nothing (or null)
+    does; ``pick: [a, b]`` keeps these keys of an object, or of every object of a list. ``{first_of: [x, y]}`` is the
+    first that is there and not null. ``{value: x}`` is ``x`` as it is written, references in it too. Everything else
+    is a literal, looked through.
 
     Raises ``MissingReference`` naming the path.
     """
@@ -70,7 +73,10 @@ def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
         return (found is not _MISSING and found is not None) is condition["exists"]
     operator = next(name for name in OPERATORS if name in condition)
     operand = _operand(condition[operator], scope)
-    return _compare(operator, found, operand)
+    try:
+        return _compare(operator, found, operand)
+    except RecursionError as exc:
+        raise InvalidInput(f"{condition['from']} is nested too deep to be compared") from exc
 
 
 def paths(value: Any) -> Iterator[str]:
@@ -113,6 +119,37 @@ def condition_problems(condition: Any, depth: int = 0) -> list[Problem]:
     return _comparison_problems(condition)
 
 
+def reference_problems(value: Any) -> Iterator[tuple[tuple[str | int, ...], Problem]]:
+    """What is wrong with the form of the references in arguments, a condition's operand or a result, each with its
+    place: a mapping that says ``from`` or ``first_of`` and is no reference would silently be a literal.
+    """
+    if isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from (((number, *place), problem) for place, problem in reference_problems(inner))
+    elif isinstance(value, Mapping) and value.keys() != {"value"}:
+        yield from (((), problem) for problem in _form_problems(value))
+        for key, inner in value.items():
+            if key not in ("from", "pick"):
+                yield from (((str(key), *place), problem) for place, problem in reference_problems(inner))
+
+
+def _form_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
+    literal = "as a literal it is written {value: {…}}"
+    if "from" in value:
+        if not isinstance(value["from"], str):
+            yield Problem("from names a path such as steps.order.total", hint=literal)
+        for key in value.keys() - REFERENCE_KEYS:
+            yield Problem(f"unknown key {key!r} beside from", hint=f"beside from stand default and pick; {literal}")
+        pick = value.get("pick", ["…"])
+        if not isinstance(pick, list | tuple) or not pick or not all(isinstance(key, str) for key in pick):
+            yield Problem("pick takes a list of keys (texts)")
+    elif "first_of" in value:
+        if len(value) > 1:
+            yield Problem("first_of stands alone", hint=f"end its list with a value that always is; {literal}")
+        if not isinstance(value["first_of"], list | tuple) or not value["first_of"]:
+            yield Problem("first_of takes a list of references and values")
+
+
 def _comparison_problems(condition: Mapping[str, Any]) -> list[Problem]:
     known = f"the operators are {', '.join(OPERATORS)}"
     if not isinstance(condition.get("from"), str):
@@ -125,7 +162,7 @@ def _comparison_problems(condition: Mapping[str, Any]) -> list[Problem]:
         return [Problem("exists is true or false")]
     if operators[0] in ("in", "not_in") and not isinstance(operand, list | tuple) and not is_reference(operand):
         return [Problem(f"{operators[0]} takes a list, or a reference to one")]
-    return []
+    return [problem for _, problem in reference_problems(operand)]
 
 
 def _looked_up(reference: Mapping[str, Any], scope: Scope) -> Any:
@@ -135,7 +172,7 @@ def _looked_up(reference: Mapping[str, Any], scope: Scope) -> Any:
             raise MissingReference(
                 f"{reference['from']} is not there", hint="give the reference a default, or the step a condition"
             )
-        return reference["default"]
+        return resolve(reference["default"], scope)
     return _picked(found, reference["pick"]) if "pick" in reference else found
 
 
@@ -159,7 +196,12 @@ def _first(choices: Any, scope: Scope) -> Any:
 
 
 def _operand(value: Any, scope: Scope) -> Any:
-    return _find(value["from"], scope) if is_reference(value) and value.keys() == {"from"} else resolve(value, scope)
+    if isinstance(value, list | tuple):  # one of them missing leaves the others to be compared with
+        return [_operand(inner, scope) for inner in value]
+    try:
+        return resolve(value, scope)
+    except MissingReference:
+        return _MISSING
 
 
 def _find(path: str, scope: Scope) -> Any:
@@ -167,7 +209,7 @@ def _find(path: str, scope: Scope) -> Any:
     for part in path.split("."):
         if isinstance(found, Mapping) and part in found:
             found = found[part]
-        elif isinstance(found, list | tuple) and part.isascii() and part.isdigit() and int(part) < len(found):
+        elif isinstance(found, list | tuple) and _INDEX.fullmatch(part) and int(part) < len(found):
             found = found[int(part)]
         else:
             return _MISSING

@@ -8,6 +8,7 @@ from skillforge.case import Suite
 from skillforge.checks import CHECK_TYPES
 from skillforge.remotefile import STORES
 from skillforge.skill import Skill
+from skillforge.steplint import MAX_STEPS, MAX_TOOLS
 
 SCHEMA_FILE = "skill.v1.json"
 SUITE_SCHEMA_FILE = "suite.v1.json"
@@ -23,7 +24,13 @@ def skill_json_schema() -> dict[str, Any]:
     schema["title"] = "skillforge skill"
     schema["required"] = sorted({*schema.get("required", ()), "schema"})
     check = schema["$defs"]["Check"]["properties"]["type"]
-    schema["properties"]["steps"] = {"type": "array", "maxItems": 0, "description": "Workflows: not in this version."}
+    schema["properties"]["steps"]["maxItems"] = MAX_STEPS
+    schema["properties"]["tools"]["maxItems"] = MAX_TOOLS
+    schema["anyOf"] = [
+        {"required": ["instructions", "prompt"]},
+        {"required": ["steps"], "properties": {"steps": {"minItems": 1}}},
+    ]
+    schema["$defs"]["Step"]["anyOf"] = [{"required": [kind]} for kind in ("tool", "prompt", "escalate")]
     check["enum"] = [*CHECK_TYPES, *(f"not-{name}" for name in CHECK_TYPES)]
     return schema
 

@@ -15,7 +15,8 @@ from skillforge.errors import NotFound, Problem, SkillFileError
 from skillforge.fields import Where, pointer, validation_problems
 from skillforge.jsonl import read_jsonl
 from skillforge.lint import lint_skill
-from skillforge.skill import Examples, Skill
+from skillforge.skill import Check, Examples, Skill
+from skillforge.step import STEP_ID_PATTERN
 from skillforge.template import RESERVED_NAMES
 from skillforge.yamlfile import dump_yaml, load_yaml
 
@@ -80,9 +81,9 @@ def write_skill(skill: Skill, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     body = skill.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"examples"})
     body = {"schema": skill.schema_id, **body}
-    for check, written in zip(skill.checks, body.get("checks", ()), strict=True):
-        if "value" in check.model_fields_set:  # `equals: null` is an operand, though null is the default
-            written["value"] = check.value
+    _write_operands(skill.checks, body)
+    for step, written in zip(skill.steps, body.get("steps", ()), strict=True):
+        _write_operands(step.checks, written)
     examples = skill.examples
     if "examples" in skill.identity():
         shown: dict[str, Any] = {"select": examples.select}
@@ -100,6 +101,12 @@ def write_skill(skill: Skill, folder: Path) -> Path:
     return target
 
 
+def _write_operands(checks: tuple[Check, ...], body: dict[str, Any]) -> None:
+    for check, written in zip(checks, body.get("checks", ()), strict=True):
+        if "value" in check.model_fields_set:  # `equals: null` is an operand, though null is the default
+            written["value"] = check.value
+
+
 # The order of the model is the order of the file.
 _FILE_ORDER = tuple(info.alias or name for name, info in Skill.model_fields.items())
 
@@ -108,24 +115,29 @@ def _validate(body: Any, where: Where | None) -> tuple[Skill | None, list[Proble
     if not isinstance(body, dict):
         return None, [Problem("must be a mapping of keys such as name, input and output", line=1)]
     problems: list[Problem] = []
-    if body.get("steps"):
-        line, column = (where(("steps",)) if where else None) or (None, None)
-        wrong = "workflows are not supported by this version of skillforge"
-        problems.append(Problem(wrong, field="steps", line=line, column=column, hint="upgrade skillforge-distiller"))
-    body = {key: value for key, value in body.items() if key != "steps"}
+    for key in _lacking(body):
+        line, column = (where((key,)) if where else None) or (None, None)
+        problems.append(Problem("is required", field=key, line=line, column=column))
     try:
         skill = Skill.model_validate(body, strict=False)
     except ValidationError as exc:
-        return None, problems + validation_problems(exc, Skill, where)
+        return None, validation_problems(exc, Skill, where) + problems
     return (None if problems else skill), problems
+
+
+def _lacking(body: Mapping[str, Any]) -> list[str]:
+    """What only steps make needless and is not there."""
+    return [] if body.get("steps") else [key for key in ("instructions", "prompt") if key not in body]
 
 
 def _rest_problems(body: Any, where: Where) -> list[Problem]:
     """What lint finds in a misshapen skill: wrong parts are stood in for, and what lint says of those is left out."""
     if not isinstance(body, dict):
         return []
-    body = _copied({key: value for key, value in body.items() if key != "steps"}, _STAND_IN_DEPTH)
-    replaced: set[tuple[str | int, ...]] = set()
+    body = _copied(body, _STAND_IN_DEPTH)
+    replaced: set[tuple[str | int, ...]] = {(key,) for key in _lacking(body)}
+    for (key,) in sorted(replaced):
+        _stand_in_key(body, str(key))
     for _ in range(3):  # a part that is no mapping at all may hide another: twice is enough, a third time is the check
         try:
             rest = Skill.model_validate(body, strict=False)
@@ -165,6 +177,8 @@ def _stand_in(body: dict[str, Any], location: tuple[str | int, ...], kind: str, 
         case ("examples", "items", int(number), *_):
             body["examples"]["items"][number] = {"id": f"stand-in {number}", "input": {}, "output": None}
             return ("examples", "items", number)
+        case ("steps" | "tools", *_):
+            return _stand_in_step(body, location)
         case ("checks", int(number)) | ("checks", int(number), "type"):
             body["checks"][number] = {"type": "stand-in"}
             return ("checks", number)
@@ -180,14 +194,30 @@ def _stand_in_key(body: dict[str, Any], key: str) -> None:
     if key == "input":  # every name in use is a field: a missing contract makes no reference wrong
         checks = body.get("checks")
         named = [check.get("of") for check in checks if isinstance(check, dict)] if isinstance(checks, list) else []
-        used = _WORD.findall(" ".join(str(text) for text in (body.get("prompt"), *named)))
-        body["input"] = {name: {} for name in used if name not in RESERVED_NAMES}
+        parts = (body.get("prompt"), body.get("steps"), body.get("result"), *named)
+        used = _WORD.findall(" ".join(str(text) for text in parts))
+        body["input"] = {name: {} for name in used if name not in RESERVED_NAMES and name != "item"}
     elif key in _STAND_INS:
         body[key] = _STAND_INS[key]
     else:
         body.pop(key, None)
     if key in ("input", "output"):  # no contract, nothing to hold the examples to
         body.pop("examples", None)
+    if key == "output" and body.get("steps"):
+        body["result"] = "stand-in"
+
+
+def _stand_in_step(body: dict[str, Any], location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """A step of which only the id is known stands for any value; without ids or tools nothing is said of steps."""
+    if location[0] == "steps" and len(location) > 1 and isinstance(location[1], int):
+        step = body["steps"][location[1]]
+        id = step.get("id") if isinstance(step, dict) else None
+        if isinstance(id, str) and re.fullmatch(STEP_ID_PATTERN, id):
+            body["steps"][location[1]] = {"id": id, "tool": "stand-in"}
+            return location[:2]
+    for key in ("steps", "tools", "result", "prompt"):
+        body.pop(key, None)
+    return (location[0],)
 
 
 def _existing(document: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -217,8 +247,8 @@ def _copied(value: Any, depth: int) -> Any:
 
 
 def _is_about(problem: Problem, fields: set[str]) -> bool:
-    """Whether a problem (or a warning, where the whole input is made up) speaks of a stand-in or its inside."""
-    if problem.level == "warning" and "input" in fields:
+    """Whether a problem (or a warning, where the input or a step is made up) speaks of a stand-in or its inside."""
+    if problem.level == "warning" and any(re.match(r"input$|steps|tools", field) for field in fields):
         return True
     return any(problem.field[: end.start()] in fields for end in re.finditer(r"[./\[]|$", problem.field))
 

@@ -17,7 +17,8 @@ from skillforge.suggest import did_you_mean
 if TYPE_CHECKING:
     from jinja2 import nodes
 
-RESERVED_NAMES = frozenset({"input", "steps", "loop"})
+STEPS = "steps"  # in the prompt of a workflow's step: the values of those before it
+RESERVED_NAMES = frozenset({"input", STEPS, "loop"})
 FILTERS = ("default", "join", "length", "lower", "tojson", "trim", "upper")
 TESTS = ("defined", "none")
 LOOP_FIELDS = ("first", "index", "index0", "last", "length")
@@ -27,6 +28,7 @@ MAX_BRANCHES = 40  # elif after elif: each is a level to Python's parser
 MAX_PROBLEMS = 50
 MAX_EXPRESSION_DEPTH = 40  # levels of the syntax tree: far below Python's own limits on compiled code
 
+_NEVER_FIELDS = (RESERVED_NAMES - {STEPS}) | {"self"}
 _FILTER_ARGUMENTS = {"default": (1, 2), "join": (0, 1)}
 _TRANSPARENT = frozenset({"Template", "Output", "TemplateData", "And", "Or", "Not", "CondExpr"})
 _COMPARISONS = frozenset({"eq", "ne", "lt", "lteq", "gt", "gteq", "in", "notin"})
@@ -60,9 +62,32 @@ _NAMES = {
 }
 
 
-def template_problems(source: str, fields: Collection[str]) -> list[Problem]:
-    """Everything in ``source`` that is not allowed, with its line; ``fields`` are the input names it may use."""
-    return _parse(source, frozenset(fields))[1]
+def template_problems(source: str, fields: Collection[str], steps: Collection[str] | None = None) -> list[Problem]:
+    """Everything in ``source`` that is not allowed, with its line; ``fields`` are the input names it may use.
+
+    In a workflow ``steps`` are the ids it may look up, each by its name: ``{{ steps.order }}``.
+    """
+    if steps is None:
+        return _parse(source, frozenset(fields))[1]
+    tree, problems = _parse(source, frozenset(fields) | {STEPS})
+    if tree is None or _depth_exceeds(tree, MAX_EXPRESSION_DEPTH):
+        return problems
+    return problems + _step_problems(tree, frozenset(steps))
+
+
+def template_paths(source: str) -> frozenset[str]:
+    """The values that a template looks up, as references write them: ``request``, ``item``, ``steps.order``.
+
+    Empty for what is no template.
+    """
+    from jinja2 import nodes
+
+    tree = _tree(source)[0]
+    if tree is None or _depth_exceeds(tree, MAX_EXPRESSION_DEPTH):
+        return frozenset()
+    loops = {loop.target.name for loop in tree.find_all(nodes.For) if isinstance(loop.target, nodes.Name)}
+    named = {node.name for node in tree.find_all(nodes.Name)} - loops - {STEPS, "loop"}
+    return frozenset(named | {f"{STEPS}.{step}" for _, step in _looked_up_steps(tree) if step is not None})
 
 
 class Template:
@@ -89,6 +114,13 @@ class Template:
 
 
 def _parse(source: str, fields: frozenset[str]) -> tuple[nodes.Template | None, list[Problem]]:
+    tree, problems = _tree(source)
+    if tree is not None:
+        problems = problems + _Checker(fields).problems(tree)
+    return tree, sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _tree(source: str) -> tuple[nodes.Template | None, list[Problem]]:
     from jinja2 import TemplateSyntaxError
 
     from skillforge.jinja import environment
@@ -104,9 +136,39 @@ def _parse(source: str, fields: frozenset[str]) -> tuple[nodes.Template | None, 
         return None, [Problem("nested too deeply", hint="write it flatter")]
     except (ValueError, SyntaxError) as exc:  # literals that Python cannot hold
         return None, [Problem(f"not a template: {exc}")]
-    problems = [Problem("{% raw %} is not allowed", line=line) for line in raw]
-    problems += _Checker(fields).problems(tree)
-    return tree, sorted(problems, key=lambda problem: problem.line or 0)
+    return tree, [Problem("{% raw %} is not allowed", line=line) for line in raw]
+
+
+def _step_problems(tree: nodes.Template, known: frozenset[str]) -> list[Problem]:
+    found = []
+    for line, step in _looked_up_steps(tree):
+        if step is None:
+            hint = "name one: {{ steps.order }}"
+            found.append(Problem("steps is looked up by the name of a step", line=line, hint=hint))
+        elif step not in known:
+            hint = did_you_mean(step, known, what="the steps before it")
+            found.append(Problem(f"there is no step {step!r} before it", line=line, hint=hint))
+    return found
+
+
+def _looked_up_steps(tree: nodes.Template) -> list[tuple[int, str | None]]:
+    """Line and name of every step that is looked up; ``None`` where ``steps`` stands without the name of one."""
+    from jinja2 import nodes
+
+    found: list[tuple[int, str | None]] = []
+    named: set[int] = set()
+    lookups: Any = tree.find_all((nodes.Getattr, nodes.Getitem))
+    for node in lookups:
+        if isinstance(node.node, nodes.Name) and node.node.name == STEPS:
+            named.add(id(node.node))
+            step = node.attr if isinstance(node, nodes.Getattr) else _constant(node.arg)
+            found.append((node.lineno, step if isinstance(step, str) else None))
+    bare = (node for node in tree.find_all(nodes.Name) if node.name == STEPS and id(node) not in named)
+    return found + [(node.lineno, None) for node in bare]
+
+
+def _constant(node: Any) -> Any:
+    return node.value if type(node).__name__ == "Const" else None
 
 
 class _Checker:
@@ -152,7 +214,7 @@ class _Checker:
 
     def _visit_name(self, node: nodes.Name) -> None:
         name = node.name
-        if name in self._loop_names or (name in self._fields and name not in RESERVED_NAMES and name != "self"):
+        if name in self._loop_names or (name in self._fields and name not in _NEVER_FIELDS):
             return
         if name == "loop" and self._loop_names:
             self._note(node, "loop is not a value", f"use loop.{', loop.'.join(LOOP_FIELDS)}")

@@ -21,6 +21,7 @@ LEVELS = {
     "providers": 2,
     "formats": 2,
     "tools": 2,
+    "shop": 3,
     "engine": 3,
     "capture": 3,
     "traffic": 3,

@@ -12,6 +12,7 @@ from skillforge.checks import CHECK_TYPES
 from skillforge.schema import skill_json_schema
 from skillforge.skillfile import write_skill
 from skillforge.yamlfile import load_yaml
+from tests.fakes.workflow import refund
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def written(tmp_path, skill) -> Any:
 def test_it_is_json_and_says_which_draft():
     schema = json.loads(json.dumps(skill_json_schema()))
     assert schema["$schema"].endswith("2020-12/schema")
-    assert {"schema", "name", "input", "output", "instructions", "prompt"} <= set(schema["required"])
+    assert {"schema", "name", "input", "output"} <= set(schema["required"])
 
 
 def test_every_written_skill_fits(tmp_path, triage, validator):
@@ -40,6 +41,12 @@ def test_every_written_skill_fits(tmp_path, triage, validator):
         {"metadata": {"a": "b"}, "license": "MIT"},
     ):
         assert list(validator.iter_errors(written(tmp_path, triage(**change)))) == []
+
+
+def test_a_written_workflow_fits(tmp_path, validator):
+    body = written(tmp_path, refund())
+    assert list(validator.iter_errors(body)) == []
+    assert not validator.is_valid({**body, "steps": []})
 
 
 def test_every_check_type_is_offered_and_others_are_marked(tmp_path, triage, validator):
@@ -66,6 +73,9 @@ def test_the_keys_a_person_may_write_are_known(tmp_path, triage, validator):
         {"output": "json"},
         {"examples": {"select": "some"}},
         {"steps": [{"id": "a"}]},
+        {"steps": [{"id": "a", "tool": "b", "wenn": {}}]},
+        {"steps": [{"tool": "b"}]},
+        {"tools": [{"name": "b", "effect": "delete"}]},
     ],
 )
 def test_what_the_loader_refuses_for_its_shape_is_marked(tmp_path, triage, validator, wrong):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skillforge.errors import NotFound, SkillFileError
+from skillforge.hygiene import hidden_text
 from skillforge.skill import Skill
 from skillforge.skillfile import INLINE_EXAMPLES, SCHEMA_COMMENT, parse_skill, read_skill, write_skill
 
@@ -146,7 +147,7 @@ def test_a_check_against_null_survives_writing(tmp_path, triage):
 
 
 texts = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Z"]), max_size=40).map(
-    lambda text: text.replace("\u2028", " ").replace("\u2029", " ")
+    lambda text: "".join(" " if hidden_text(character) else character for character in text)
 )
 
 
@@ -211,10 +212,16 @@ def test_a_file_of_another_name_may_stand_anywhere(tmp_path):
     assert read_skill(path).skill.name == "small"
 
 
-def test_steps_are_refused_with_what_to_do(tmp_path):
-    (problem,) = problems_of(put(tmp_path, SMALL + "steps: [{id: a, tool: b}]\n"))
-    assert "skill.yaml:11:1: steps: workflows are not supported" in problem
-    assert "upgrade" in problem
+def test_steps_and_a_prompt_beside_them_are_told_apart(tmp_path):
+    prompt, tool, *_ = problems_of(put(tmp_path, SMALL + "steps: [{id: a, tool: b}]\n"))
+    assert "skill.yaml:10:1: prompt: is never used beside steps" in prompt
+    assert "skill.yaml:11:17: steps[0].tool: there is no tool 'b' under tools" in tool
+
+
+def test_empty_steps_are_none(tmp_path):
+    assert read_skill(put(tmp_path, SMALL + "steps: []\n")).skill.digest() == SMALL_DIGEST
+    (problem,) = problems_of(put(tmp_path, SMALL.replace('prompt: "{{ text }}"\n', "steps: []\n")))
+    assert "skill.yaml:1:1: prompt: is required" in problem
 
 
 def test_a_secret_is_refused_and_never_repeated(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from skillforge.cli._shared import note
+from skillforge.cli._tool_options import tools_given
 from skillforge.errors import UsageError
 from skillforge.suggest import did_you_mean
 
@@ -53,7 +54,15 @@ JsonOut = Annotated[bool, typer.Option("--json", help="Print the whole report as
 
 
 _WISHES = {"arm": "own", "variant": "variants", "a_a": "against_itself"}
-_ASKED = ("teacher", "suite", "split", "limit", "filter", "repeat", "scorer", "judge", "max_errors")
+_ASKED = ("teacher", "suite", "split", "limit", "filter", "repeat", "scorer", "judge", "max_errors", "sandbox")
+
+
+SandboxOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:FUNCTION", help="Gives every execution of a workflow tools of its own, made from its input."
+    ),
+]
 
 
 def wishes_of(flags: Mapping[str, Any], terms: Terms) -> EvalWishes:
@@ -69,6 +78,8 @@ def wishes_of(flags: Mapping[str, Any], terms: Terms) -> EvalWishes:
     wishes |= {wish: flags[name] for name, wish in _WISHES.items() if flags.get(name) not in (None, False, [])}
     if flags.get("time_limit") is not None:  # 0 is one: answer from what is stored
         wishes["time_limit_s"] = flags["time_limit"]
+    box = tools_given(flags.get("tools"), flags.get("mcp"), flags.get("tool_recording"))
+    wishes |= {"tools": box} if box is not None else {}
     if flags.get("arms"):
         wishes["arms"] = _kinds(flags["arms"])
     if "own" in wishes:

@@ -71,6 +71,14 @@ class Progress:
             sys.stderr.write(self._line(now, note) + "\n")
             sys.stderr.flush()
 
+    def step(self, note: str) -> None:
+        """Something went on, and none is done yet: said on a live line only."""
+        now = time.monotonic()
+        if self.live and not Progress.silent and now - self._drawn >= 0.1:
+            self._drawn = now
+            sys.stderr.write(f"\r\x1b[K{self._line(now, note)}")
+            sys.stderr.flush()
+
     def _line(self, now: float, note: str) -> str:
         spent = now - self._started
         timed = self.done - self._instant

@@ -45,11 +45,12 @@ def _figures(report: EvalReport) -> list[list[str]]:
     arms = (report.teacher, *report.arms)
     names = [label(report, arm) for arm in arms]
     head = ["arm", measured_in(report), "95% interval"]
-    rest = ["checks", "repaired", "tokens", "p50", "p95", "errors"]
+    flows = any(arm.model_calls is not None for arm in arms)  # asked how often, and what did they call
+    rest = [*(["model+tool calls"] if flows else []), "checks", "repaired", "tokens", "p50", "p95", "errors"]
     fields = list(dict.fromkeys(name for arm in arms for name in arm.fields))
     first = [[name, *_quality(report, arm)] for name, arm in zip(names, arms, strict=True)]
     middle = [[percent(arm.fields.get(field)) for field in fields] for arm in arms]
-    last = [_costs(arm) for arm in arms]
+    last = [[*([_calls(arm)] if flows else []), *_costs(arm)] for arm in arms]
     shown = [one_line(field) for field in fields]
     whole = [[*head, *shown, *rest], *([*a, *b, *c] for a, b, c in zip(first, middle, last, strict=True))]
     lines = aligned(whole, left=range(1))
@@ -79,6 +80,10 @@ def _costs(arm: ArmReport) -> list[str]:
         seconds(arm.p95_s),
         str(arm.errors),
     ]
+
+
+def _calls(arm: ArmReport) -> str:
+    return "–" if arm.model_calls is None else f"{arm.model_calls:.1f}+{arm.tool_calls or 0:.1f}"
 
 
 def _footer(report: EvalReport) -> list[str]:

@@ -44,12 +44,18 @@ def render_estimate(estimate: Estimate, *, json_out: bool) -> None:
     for line in aligned([head, *map(_row, estimate.expenses), total], left=(0, 1)):
         typer.echo(line)
     note("nothing was asked. Tokens are estimates, four characters each; what a model thinks unseen comes on top.")
-    unpriced = sorted({each.model for each in estimate.expenses if each.calls and each.at_most_usd is None})
+    loops = [each for each in estimate.expenses if each.bounds and each.calls]
+    for loop in loops:
+        note(f"{loop.what}: {loop.calls:,} loops with tools; how many turns each takes is unknown before it has run.")
+        note(f"Each loop is bounded by {loop.bounds} (--max-turns, --max-tokens, --max-usd, --time-limit).")
+    unpriced = sorted(
+        {each.model for each in estimate.expenses if each.calls and each.at_most_usd is None and not each.bounds}
+    )
     if not unpriced:
         note("At most: every answer as long as allowed, every call repaired once. --budget DOLLARS stops before more.")
     for model in unpriced:
         note(f'the price of {model} is unknown: set price = {{input = …, output = …}} under [models."{model}"]')
-    if not unpriced and estimate.about_usd is None:
+    if not unpriced and estimate.about_usd is None and not loops:
         note("about: unknown where cases have no expected answer to take the length from")
 
 

@@ -17,6 +17,7 @@ from skillforge.cli import (
     cost,
     create,
     demo,
+    demo_workflow,
     deploy,
     diff,
     doctor,
@@ -34,7 +35,9 @@ from skillforge.cli import (
     skills,
     suite,
     sync,
+    trace,
 )
+from skillforge.cli._create_help import CREATE_HELP
 from skillforge.cli._shared import help_when_bare, note
 from skillforge.errors import SkillforgeError
 
@@ -55,7 +58,7 @@ app = typer.Typer(
 app.command("init")(skills.init)
 app.command("lint")(skills.lint)
 app.command("save")(skills.save)
-app.command("create")(create.create)
+app.command("create", help=CREATE_HELP)(create.create)
 app.command("run")(run.run)
 app.command("eval")(evaluate.evaluate)
 app.command("rescore")(evaluate.rescore)
@@ -77,6 +80,7 @@ app.command("import")(importing.import_foreign)
 app.add_typer(suite.app, name="suite")
 app.command("review")(review.review)
 app.add_typer(log.app, name="log")
+app.add_typer(trace.app, name="trace")
 app.command("scan")(scan.scan)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
@@ -84,6 +88,7 @@ app.command("cost")(cost.cost)
 app.command("purge")(purge.purge)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("demo-workflow")(demo_workflow.demo_workflow)
 
 
 def _version(wanted: bool) -> None:

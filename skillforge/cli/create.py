@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skillforge.cli._progress import Progress
+from skillforge.cli._created import created_with_progress, render_created
+from skillforge.cli._from_trace import (
+    AuthorRequestOption,
+    DraftOption,
+    FromTraceOption,
+    TurnOption,
+    compile_traces,
+    require_alone,
+    require_trace,
+)
+from skillforge.cli._loop_options import (
+    FreshOption,
+    MaxTokensOption,
+    MaxTurnsOption,
+    MaxUsdOption,
+    TimeLimitOption,
+    loop_limits,
+)
 from skillforge.cli._repository import make_repository
-from skillforge.cli._shared import as_json, note, open_forge_at, print_json, resumable, split_pairs
+from skillforge.cli._shared import as_json, note, open_forge_at, print_json, split_pairs
+from skillforge.cli._taught import (
+    CriticOption,
+    LabellerOption,
+    RoleWishes,
+    SimulatorOption,
+    TargetOption,
+    create_with_cases,
+)
 from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
+from skillforge.cli._tool_options import (
+    McpOption,
+    ToolRecordingOption,
+    ToolsOption,
+    YesOption,
+    asker,
+    tools_given,
+)
 from skillforge.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from skillforge.case import Case
-    from skillforge.forge.forge import Forge
-    from skillforge.forge.making.create import Created
+    from skillforge.forge.making.from_trace import TraceWishes
     from skillforge.forge.session import Terms
-
-STAGES = {"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}
-DOING = {"author": "writing the skill", "prove": "proving the draft"}
-
+    from skillforge.tools.guard import Ask
 
 TaskArgument = Annotated[
     str | None, typer.Argument(metavar="[TASK]", help="The task in a sentence, or @FILE to read it from.")
@@ -35,65 +62,160 @@ FromLogOption = Annotated[
 LogsOption = Annotated[
     list[Path] | None, typer.Option("--log", metavar="FILE", help="Find the group in this log; repeat per file.")
 ]
+TeacherOption = Annotated[str | None, typer.Option(help="The strong model, for example anthropic:claude-opus-5-5.")]
+CasesOption = Annotated[Path | None, typer.Option(help='JSONL of inputs, one {"input": {…}} a line.')]
+InputsOption = Annotated[
+    list[str] | None, typer.Option("--input", "-i", help="field=value of one input; repeat per field.")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for <name>/skill.yaml (skills/).")]
+NameOption = Annotated[str | None, typer.Option(help="Name of the skill; the teacher picks one otherwise.")]
+SuiteOption = Annotated[str | None, typer.Option(help="What will measure it, for example evals/x.yaml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")]
 
 
 def create(
     task: TaskArgument = None,
-    teacher: Annotated[
-        str | None, typer.Option(help="The strong model, for example anthropic:claude-opus-5-5.")
-    ] = None,
-    cases: Annotated[Path | None, typer.Option(help='JSONL of inputs, one {"input": {…}} a line.')] = None,
-    inputs: Annotated[
-        list[str] | None, typer.Option("--input", "-i", help="field=value of one input; repeat per field.")
-    ] = None,
+    teacher: TeacherOption = None,
+    cases: CasesOption = None,
+    inputs: InputsOption = None,
     from_log: FromLogOption = None,
     logs: LogsOption = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for <name>/skill.yaml (skills/).")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the skill; the teacher picks one otherwise.")] = None,
-    suite: Annotated[str | None, typer.Option(help="What will measure it, for example evals/x.yaml.")] = None,
+    from_trace: FromTraceOption = None,
+    turn: TurnOption = None,
+    draft: DraftOption = None,
+    author_request: AuthorRequestOption = False,
+    out: OutOption = None,
+    name: NameOption = None,
+    cases_target: TargetOption = None,
+    simulator: SimulatorOption = None,
+    labeller: LabellerOption = None,
+    critic: CriticOption = None,
+    suite: SuiteOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    tool_recording: ToolRecordingOption = None,
+    yes: YesOption = False,
+    max_turns: MaxTurnsOption = None,
+    max_tokens: MaxTokensOption = None,
+    max_usd: MaxUsdOption = None,
+    time_limit: TimeLimitOption = None,
+    fresh: FreshOption = False,
     budget: BudgetOption = None,
     dry_run: DryRunOption = False,
     record: RecordOption = None,
     replay: ReplayOption = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print what was made as JSON.")] = False,
+    json_out: JsonOption = False,
 ) -> None:
-    """Let a strong model write down how to do a task.
-
-    It solves real inputs first and writes a draft skill from what it did. Cases that carry splits are used from the
-    train split only. What the teacher answered is kept: after an interruption the same command asks only for what is
-    missing. After it has finished, the same command asks for another draft; the solved inputs stay paid for.
-
-    With --from-log nothing is solved: what a program was answered already, in the train cases of the suite that was
-    made from the same calls, is what the teacher writes from. Labels that people gave in review come before it.
-
-    Examples:
-
-    \b
-      skillforge create "Route one support message to a queue" \\
-        --teacher anthropic:claude-opus-5-5 --cases messages.jsonl --dry-run
-      skillforge create @task.txt --teacher replay:answers.jsonl \\
-        -i ticket="I was charged twice" -o skills
-      skillforge create --from-log mail-desk --teacher anthropic:claude-opus-5-5
-
-    Exit code: 0 a draft was made, 1 the teacher's draft stayed wrong, 2 usage, 4 the teacher gave no answer.
-    """
-    if name is not None:
-        from skillforge.ref import check_name
-
-        check_name(name)
-    given = _given(task, cases, inputs, from_log, logs)
-    terms = terms_of(budget, record, replay)
-    if dry_run:
-        with open_forge_at(Path.cwd()) as forge:
-            estimate = forge.estimate_create(**given, teacher=teacher, suite=suite)
-        render_estimate(estimate, json_out=json_out)
+    """``skillforge create``; its help is ``CREATE_HELP``."""
+    making = _Making(teacher, name, out, suite, terms_of(budget, record, replay), dry_run, json_out)
+    if from_trace is not None:
+        require_alone(cases=cases, input=inputs, from_log=from_log, log=logs, tools=tools, mcp=mcp, dry_run=dry_run)
+        _compiled(from_trace, task, making, turn, draft, request=author_request)
         return
-    _require_repository(log=from_log is not None)
+    require_trace(turn=turn, draft=draft, author_request=author_request)
+    roles = RoleWishes(cases_target, simulator, labeller, critic)
+    if roles.target is not None:
+        useless: dict[str, object] = {
+            "--from-log": from_log,
+            "--log": logs,
+            "--suite": suite,
+            "--tools": tools,
+            "--mcp": mcp,
+        }
+        _with_cases(roles, task, cases, inputs, useless, making)
+        return
+    given = _given(task, cases, inputs, from_log, logs)
+    limits = loop_limits(max_turns, max_tokens, max_usd, time_limit)
+    box = tools_given(tools, mcp, tool_recording)
+    if box is None and replay is None and (limits is not None or fresh):
+        raise UsageError("limits of a loop are given, and no tools", hint="add --tools MODULE:OBJECT or --mcp COMMAND")
+    _solved(given, {"tools": box, "limits": limits}, making, ask=asker(yes), fresh=fresh)
+
+
+@dataclass(frozen=True)
+class _Making:
+    """Who writes the skill, where it goes, and how it is shown. Raises ``UsageError`` for a name that is none."""
+
+    teacher: str | None
+    name: str | None
+    folder: Path | None
+    suite: str | None
+    terms: Terms
+    dry_run: bool
+    json_out: bool
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            from skillforge.ref import check_name
+
+            check_name(self.name)
+
+
+def _compiled(
+    ref: str, task: str | None, making: _Making, turn: int | None, draft: Path | None, *, request: bool
+) -> None:
+    """From what agents did already."""
+    if not request:
+        _require_repository(log=False)
+    wishes: TraceWishes = {
+        "teacher": making.teacher,
+        "turn": turn,
+        "name": making.name,
+        "folder": making.folder,
+        "suite": making.suite,
+        "task": _task(task or ""),
+        "terms": making.terms,
+    }
+    compile_traces(ref, wishes, draft, request=request, json_out=making.json_out)
+
+
+def _with_cases(
+    roles: RoleWishes,
+    task: str | None,
+    cases: Path | None,
+    inputs: list[str] | None,
+    useless: dict[str, object],
+    making: _Making,
+) -> None:
+    """With new inputs that a model simulates."""
+    create_with_cases(
+        roles,
+        None if task is None else _task(task),
+        cases,
+        inputs or [],
+        useless=useless,
+        make_home=lambda: _require_repository(log=False),
+        teacher=making.teacher,
+        name=making.name,
+        folder=making.folder,
+        terms=making.terms,
+        dry_run=making.dry_run,
+        json_out=making.json_out,
+    )
+
+
+def _solved(given: dict[str, Any], loop: dict[str, Any], making: _Making, *, ask: Ask, fresh: bool) -> None:
+    """From inputs that the teacher solves, or from a log."""
+    if making.dry_run:
+        with open_forge_at(Path.cwd()) as forge:
+            estimate = forge.estimate_create(**given, **loop, teacher=making.teacher, suite=making.suite)
+        render_estimate(estimate, json_out=making.json_out)
+        return
+    _require_repository(log="from_log" in given)
     with open_forge_at(Path.cwd()) as forge:
         created = created_with_progress(
-            forge, **given, teacher=teacher, name=name, folder=out, suite=suite, terms=terms
+            forge,
+            **given,
+            **loop,
+            teacher=making.teacher,
+            name=making.name,
+            folder=making.folder,
+            suite=making.suite,
+            terms=making.terms,
+            ask=ask,
+            fresh=fresh,
         )
-    if json_out:
+    if making.json_out:
         print_json(as_json(created))
     else:
         render_created(created)
@@ -109,87 +231,6 @@ def _require_repository(*, log: bool) -> None:
         raise UsageError(f"{Path.cwd()} is not in a skillforge repository", hint="go to the one that holds the suite")
     make_repository(Path.cwd())
     note(f"{Path.cwd()} is a skillforge repository now (as skillforge init makes one)")
-
-
-def created_with_progress(
-    forge: Forge,
-    task: str,
-    cases: Sequence[Case] = (),
-    *,
-    teacher: str | None,
-    from_log: str = "",
-    logs: Sequence[Path] = (),
-    name: str | None = None,
-    folder: Path | None = None,
-    suite: str | None = None,
-    terms: Terms | None = None,
-) -> Created:
-    """``forge.create`` with progress on stderr; an interrupt names what was under way and how to go on."""
-    from skillforge.forge.session import Terms
-
-    stage = "solve"
-    with Progress("solving", len(cases)) as progress, resumable(lambda: _interrupted(stage, progress)):
-
-        def on_progress(now: str, done: int, total: int) -> None:
-            nonlocal stage
-            stage = now
-            if now == "solve":
-                progress.advance()
-            else:
-                progress.clear()
-                note(STAGES[now])
-
-        return forge.create(
-            task,
-            cases=cases,
-            from_log=from_log,
-            logs=logs,
-            teacher=teacher,
-            name=name,
-            folder=folder,
-            suite=suite,
-            terms=terms or Terms(),
-            on_progress=on_progress,
-        )
-
-
-def _interrupted(stage: str, progress: Progress) -> str:
-    if not progress.total:  # a log brought them
-        return f"while {DOING.get(stage, 'reading the log')}: what the teacher answered is kept"
-    solved = f"{progress.done} of {progress.total} inputs are solved and kept"
-    if stage == "solve":
-        return f"while solving: {solved}"
-    return f"while {DOING[stage]}: {solved}, and so is what the teacher answered since"
-
-
-def render_created(created: Created) -> None:
-    """What was made, for a person."""
-    paid = f" ({created.reused} of them already paid for)" if created.reused else ""
-    cost = created.cost
-    dollars = "cost unknown" if cost.usd is None else f"${cost.usd:.4g}{' est.' if cost.estimated else ''}"
-    if created.spent_usd is not None and not math.isclose(created.spent_usd, cost.usd or 0.0, abs_tol=1e-6):
-        dollars += f" (${created.spent_usd:.4g} of it now)"
-    solved, examples, checks = (
-        f"{count} {noun}{'' if count == 1 else 's'}"
-        for count, noun in ((created.solved, "input"), (created.examples, "example"), (created.checks, "check"))
-    )
-    typer.echo(f"{created.name}@{created.version}  {created.path}  {'new draft' if created.new else 'unchanged'}")
-    if created.from_log:
-        typer.echo(f"  {solved} answered in the log{_apart(created)}; {examples}, {checks}")
-    else:
-        typer.echo(f"  solved {solved}{paid}; {examples}, {checks}")
-    typer.echo(
-        f"  on {created.proved} of its own inputs: {created.proved_ok} fit, {created.agreed} equal the solved answer"
-    )
-    typer.echo(f"  teacher {created.teacher}, {dollars}{', repaired once' if created.repaired else ''}")
-
-
-def _apart(created: Created) -> str:
-    """What of the log was not taken as it stands."""
-    told = [f"{created.labelled} of them labelled by people"] if created.labelled else []
-    if created.left_out:
-        told.append("left out: " + ", ".join(f"{count} {reason}" for reason, count in created.left_out.items()))
-    return f" ({'; '.join(told)})" if told else ""
 
 
 def _given(

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from skillforge.cli._created import created_with_progress, render_created
 from skillforge.cli._eval_options import wishes_of
 from skillforge.cli._progress import download
 from skillforge.cli._repository import make_repository
 from skillforge.cli._shared import command_name, note, open_forge_at
 from skillforge.cli._terms import terms_of
-from skillforge.cli.create import created_with_progress, render_created
 from skillforge.cli.evaluate import measured
 
 STUDENT = "local:smollm2-135m"

@@ -23,6 +23,7 @@ from skillforge.cli._eval_options import (
     Own,
     Ref,
     Repeat,
+    SandboxOption,
     ScorerName,
     SplitName,
     Students,
@@ -37,6 +38,7 @@ from skillforge.cli._eval_options import (
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import as_json, note, open_forge, print_json, resumable
 from skillforge.cli._terms import BudgetOption, DryRunOption, RecordOption, ReplayOption, render_estimate, terms_of
+from skillforge.cli._tool_options import McpOption, ToolRecordingOption, ToolsOption
 from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
@@ -75,6 +77,10 @@ def evaluate(
     dry_run: DryRunOption = False,
     record: RecordOption = None,
     replay: ReplayOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    sandbox: SandboxOption = None,
+    tool_recording: ToolRecordingOption = None,
     output: Output = None,
     json_out: JsonOut = False,
 ) -> None:
@@ -84,6 +90,9 @@ def evaluate(
     examples alone, with the skill. Every sample is kept as it arrives: an interrupted eval goes on where it stopped,
     with the same command.
 
+    A workflow is measured beside the tool loop that it replaces. Its tools must not write for real: --sandbox gives
+    every execution tools of its own, --tool-recording answers in their place.
+
     Examples:
 
     \b
@@ -92,6 +101,7 @@ def evaluate(
         --students anthropic:claude-haiku-5-5,openai:gpt-6-luna --dry-run
       skillforge eval ticket-triage --limit 60 -o report.html -o pr.md
       skillforge eval ticket-triage --arm 'mine=command:python solve.py'
+      skillforge eval refund-request --sandbox shop:sandbox
 
     Exit code: 0 REPLACE, 1 KEEP, 3 NOT SURE, 2 usage, 4 more than 2% infrastructure errors.
     """
@@ -122,6 +132,10 @@ def rescore(
     scorer: ScorerName = None,
     judge: JudgeModel = None,
     budget: BudgetOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    sandbox: SandboxOption = None,
+    tool_recording: ToolRecordingOption = None,
     output: Output = None,
     json_out: JsonOut = False,
 ) -> None:

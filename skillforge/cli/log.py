@@ -104,9 +104,10 @@ def list_calls(
 
 
 class CallCounter:
-    """How many calls were read so far: a live line on a terminal, a line now and then otherwise."""
+    """How many calls (or ``what`` else) were read so far: a live line on a terminal, a line now and then otherwise."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "calls") -> None:
+        self._what = what
         self._live = sys.stderr.isatty()
         self._said = time.monotonic()
         self._drawn = False
@@ -116,7 +117,7 @@ class CallCounter:
         if now - self._said < (_DRAWN_EVERY if self._live else _SAID_EVERY):
             return
         self._said, self._drawn = now, self._live
-        sys.stderr.write(f"\r\x1b[K{count:,} calls read" if self._live else f"{count:,} calls read\n")
+        sys.stderr.write(f"\r\x1b[K{count:,} {self._what} read" if self._live else f"{count:,} {self._what} read\n")
         sys.stderr.flush()
 
     def clear(self) -> None:

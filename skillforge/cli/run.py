@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, resumable, typed_fields
 from skillforge.cli._terms import RecordOption, ReplayOption, terms_of
+from skillforge.cli._tool_options import (
+    McpOption,
+    RecordToolsOption,
+    ToolRecordingOption,
+    ToolsOption,
+    YesOption,
+    asker,
+    tools_given,
+)
 from skillforge.errors import NotPromoted, UsageError
 
 if TYPE_CHECKING:
     from skillforge.forge.forge import BoundSkill, Forge
     from skillforge.run import Run
+    from skillforge.skill import Skill
+    from skillforge.tools.opening import ToolsGiven
+
+
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Print what a workflow would call with this input, and call nothing.")
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Begin anew where the same call of a workflow was left unfinished.")
+]
 
 
 def run(
@@ -26,11 +47,21 @@ def run(
     file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
     record: RecordOption = None,
     replay: ReplayOption = None,
+    tools: ToolsOption = None,
+    mcp: McpOption = None,
+    tool_recording: ToolRecordingOption = None,
+    record_tools: RecordToolsOption = None,
+    yes: YesOption = False,
+    plan: PlanOption = False,
+    fresh: FreshOption = False,
     json_out: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
 ) -> None:
     """Run a skill on one input and print its output.
 
     A name alone is what was promoted to production, with its models; where nothing was, it is the newest version.
+
+    A workflow calls the tools of --tools and --mcp, and says on stderr what each step did. Where it is killed or ends
+    in an error, the same command goes on after the last finished step and makes no write twice.
 
     Examples:
 
@@ -40,6 +71,7 @@ def run(
         -i ticket="I was charged twice"
       echo '{"ticket": "Where is my parcel?"}' \\
         | skillforge run ticket-triage - --student local:smollm2-135m
+      skillforge run refund-request -f request.json --tools shop:tools --plan
 
     Exit code: 0 when the output fits and every check passed, 1 when it does not, 2 usage, 4 no answer, 130 interrupted.
     """
@@ -50,14 +82,47 @@ def run(
         raise UsageError("give the input in exactly one way", hint="-i field=value, -f FILE, or - for stdin")
     terms = terms_of(None, record, replay)
     with resumable(lambda: "before the answer was whole"), open_forge() as forge:
+        if plan:
+            _plan(forge.show(ref).skill, inputs, files, json_out=json_out)
+            return
         ref, bound = _bound(forge, ref, student)
-        given = typed_fields(bound.version.skill.input, inputs) if inputs else read_input(files[0])
-        result = forge.run(ref, given, student=student, terms=terms)
+        skill, box = bound.version.skill, tools_given(tools, mcp, tool_recording, record_tools)
+        ask = partial(forge.run, ref, _given(skill, inputs, files), student=student, terms=terms)
+        result = _ran(ask, skill, box, partial(_show, json_out=json_out), yes=yes, fresh=fresh)
+    raise typer.Exit(0 if result.ok else 1)
+
+
+def _ran(
+    ask: Callable[..., Run], skill: Skill, box: ToolsGiven, show: Callable[[Run], None], *, yes: bool, fresh: bool
+) -> Run:
+    """The run, shown. Raises ``UsageError`` where a skill without steps is given tools."""
+    if skill.is_workflow:
+        from skillforge.cli._workflow_run import StepLines
+
+        return ask(tools=box, ask=asker(yes), fresh=fresh, watch=StepLines(show, yes=yes))
+    if box is not None or fresh:
+        hint = "leave out --tools, --mcp, --tool-recording and --fresh"
+        raise UsageError(f"{skill.name} has no steps: it calls no tools", hint=hint)
+    result = ask()
+    show(result)
+    return result
+
+
+def _plan(skill: Skill, inputs: list[str] | None, files: list[str], *, json_out: bool) -> None:
+    from skillforge.cli._workflow_plan import show_plan
+
+    show_plan(skill, _given(skill, inputs, files), json_out=json_out)
+
+
+def _given(skill: Skill, inputs: list[str] | None, files: list[str]) -> dict[str, Any]:
+    return typed_fields(skill.input, inputs) if inputs else read_input(files[0])
+
+
+def _show(result: Run, *, json_out: bool) -> None:
     if json_out:
         print_json(as_json(result))
     else:
         _render(result)
-    raise typer.Exit(0 if result.ok else 1)
 
 
 def _bound(forge: Forge, ref: str, student: str | None) -> tuple[str, BoundSkill]:

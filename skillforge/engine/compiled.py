@@ -7,7 +7,7 @@ from skillforge.nearest import NearestExamples
 from skillforge.skill import Skill
 from skillforge.template import Template
 
-_KEPT = 64
+_KEPT = 256  # a workflow has up to a hundred small ones
 
 
 class CompiledSkill:
@@ -34,7 +34,7 @@ _compiled: dict[int, tuple[Skill, CompiledSkill]] = {}
 
 
 def compiled(skill: Skill) -> CompiledSkill:
-    """The companions of ``skill``, built on first use and kept for the last 64 skills that were built."""
+    """The companions of ``skill``, built on first use and kept for the last 256 skills that were built."""
     found = _compiled.get(id(skill))
     if found is None:
         found = skill, CompiledSkill(skill)

@@ -99,19 +99,20 @@ class PromptExecutor:
         run = await work.run(request)
         return Tried(run, work.error)
 
-    def list_usd(self, completion: Completion) -> float | None:
-        """US dollars of the answer at the list price, as if there were no prompt cache. ``None`` is unknown, as where a
-        recording tells what was paid and not at which price.
-        """
-        usage, paid = completion.usage, completion.cost.usd
-        if paid is None:
-            return None
-        priced = self.provider.price(usage).usd
-        if priced is None or not math.isclose(priced, paid, rel_tol=1e-6):
-            return None
-        if not usage.cached_tokens and not usage.written_tokens:
-            return priced
-        return self.provider.price(usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})).usd
+
+def list_usd(provider: Provider, completion: Completion) -> float | None:
+    """US dollars of the answer at the list price, as if there were no prompt cache. ``None`` is unknown, as where a
+    recording tells what was paid and not at which price.
+    """
+    usage, paid = completion.usage, completion.cost.usd
+    if paid is None:
+        return None
+    priced = provider.price(usage).usd
+    if priced is None or not math.isclose(priced, paid, rel_tol=1e-6):
+        return None
+    if not usage.cached_tokens and not usage.written_tokens:
+        return priced
+    return provider.price(usage.model_copy(update={"cached_tokens": 0, "written_tokens": 0})).usd
 
 
 @dataclass
@@ -173,7 +174,7 @@ class _Execution:
                 model=completion.model,
                 usage=completion.usage,
                 cost=completion.cost,
-                list_usd=self.executor.list_usd(completion),
+                list_usd=list_usd(self.executor.provider, completion),
                 latency_s=completion.latency_s,
                 calls=completion.calls,
             )

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
-from skillforge.engine.execute import PromptExecutor, Tried
+from skillforge.engine.execute import Tried
 from skillforge.errors import (
     BudgetReached,
     Halt,
@@ -62,6 +62,18 @@ class Rest:
         self._looking = False
 
 
+class Tries(Protocol):
+    """An executor that hands a model's error over with the run, a ``Halt`` too."""
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    async def tried(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Tried: ...
+
+
 @dataclass(frozen=True)
 class FallbackExecutor:
     """The ``primary`` model; where it gives no answer, ``fallback`` runs the same skill on the same input.
@@ -73,7 +85,7 @@ class FallbackExecutor:
 
     primary: str
     fallback: str
-    open_model: Callable[[str], PromptExecutor]
+    open_model: Callable[[str], Tries]
     rest: Rest = field(default_factory=Rest)
 
     @property
@@ -121,7 +133,7 @@ class FallbackExecutor:
         tried = await executor.tried(skill, given, epoch)
         if isinstance(tried.error, BudgetReached):
             raise tried.error
-        run = tried.run if first is None else _after(first, tried.run)
+        run = tried.run if first is None else after(first, tried.run)
         if tried.error is None:
             return run.model_copy(update={"fallback": why})
         neither = f"{why}; {self.fallback} could not answer either: {_said(self.fallback, tried)}"
@@ -143,15 +155,27 @@ def _said(model: str, tried: Tried) -> str:
     return " ".join(str(tried.error).removeprefix(f"{model}: ").split())
 
 
-def _after(first: Run, second: Run) -> Run:
-    """The second run with the first one's attempts before its own. What a refused call used is nothing, not unknown."""
-    asked = [attempt.usage for attempt in first.attempts if not (attempt.error and attempt.cost.usd == 0.0)]
-    latencies = (first.latency_s, second.latency_s)
+def after(first: Run, second: Run) -> Run:
+    """The second run with the first one's attempts before its own. What a refused call used is nothing, not unknown.
+
+    Of a workflow those are left out that the second run has itself: of steps that it took over, and answers that were
+    kept for it (their ``calls`` are none).
+    """
+    taken = {step.key for step in second.steps if step.resumed}
+    kept = {attempt.step for attempt in second.attempts if not attempt.calls}
+    before = [
+        attempt
+        for attempt in first.attempts
+        if not attempt.step or (attempt.step not in taken and (attempt.error or attempt.step not in kept))
+    ]
+    asked = [attempt.usage for attempt in before if not (attempt.error and attempt.cost.usd == 0.0)]
+    latencies = [second.latency_s, *([first.latency_s] if not second.steps else [each.latency_s for each in before])]
+    costs = [first.cost] if not second.steps else [each.cost for each in before]
     return second.model_copy(
         update={
-            "attempts": (*first.attempts, *second.attempts),
+            "attempts": (*before, *second.attempts),
             "usage": reduce(add, asked, second.usage),
-            "cost": second.cost + first.cost,
+            "cost": reduce(add, costs, second.cost),
             "latency_s": None if None in latencies else sum(value or 0.0 for value in latencies),
         }
     )

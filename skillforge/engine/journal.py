@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from skillforge.messages import Value
+from skillforge.messages import ToolCall, Value
 from skillforge.run import Attempt, StepRun
 from skillforge.sample import Sample
+from skillforge.tools.base import ToolOutcome
 from skillforge.trace import Trace
 
 
@@ -31,6 +32,23 @@ class SampleJournal(Protocol):
     def known(self, keys: Iterable[str]) -> dict[str, Sample]: ...
 
     async def add(self, sample: Sample) -> Sample: ...
+
+
+class CallJournal(Protocol):
+    """Keeps what tools gave to one input that is being solved, so that going on after an interruption calls none of
+    them twice. ``known`` are the calls of an earlier, unfinished try by key; ``None`` is one that was begun and never
+    ended: whether it was made nobody knows. ``writes`` are the keys of those that write.
+    """
+
+    def known(self) -> dict[str, ToolOutcome | None]: ...
+
+    def writes(self) -> frozenset[str]: ...
+
+    def start(self, key: str, *, writes: bool) -> None: ...
+
+    def finish(self, key: str, call: ToolCall, outcome: ToolOutcome, *, writes: bool) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class StepState(Value):

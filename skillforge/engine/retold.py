@@ -1,6 +1,6 @@
 """The calls behind what is already stored, so that the recording of a resumed command is complete.
 
-Runs and traces keep texts: tool calls and logprobs of their answers are not told again.
+Runs keep texts: tool calls of their answers are not told again, nor are logprobs.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
+from skillforge.engine.agent.turns import loop_calls
 from skillforge.engine.frame import complete_input, repair_request, student_request
 from skillforge.engine.solve import solve_request
 from skillforge.messages import Completion, Message, Request, StopReason
@@ -21,11 +22,11 @@ Calls = list[tuple[Request, Completion]]
 def sample_calls(skill: Skill, given: Mapping[str, Any], run: Run, role: str) -> Calls:
     """What the student of ``run`` was asked about ``given``, and answered; calls that failed are left out.
 
-    Empty where the run made no call or its texts were not kept (``store_io`` ``none``). Raises ``InvalidInput`` when
-    ``given`` does not fit the skill's contract.
+    Empty for a workflow, and where the run made no call or its texts were not kept (``store_io`` ``none``). Raises
+    ``InvalidInput`` when ``given`` does not fit the skill's contract.
     """
     answered = [attempt for attempt in run.attempts if not attempt.error]
-    if not answered or run.attempts[0].error or not all(_is_kept(attempt) for attempt in answered):
+    if skill.steps or not answered or run.attempts[0].error or not all(_is_kept(attempt) for attempt in answered):
         return []
     request = student_request(skill, complete_input(skill, given), given, role=role)
     first, *repairs = answered
@@ -35,11 +36,15 @@ def sample_calls(skill: Skill, given: Mapping[str, Any], run: Run, role: str) ->
     return calls
 
 
-def trace_calls(trace: Trace) -> Calls:
-    """What the teacher was asked to solve, in the very turns the trace kept, and answered; empty where it did not."""
+def trace_calls(trace: Trace, *, native_tools: bool = True) -> Calls:
+    """What the teacher was asked to solve, in the very turns the trace kept, and answered; empty where it did not.
+    ``native_tools`` is what the teacher's provider says.
+    """
     if trace.error or not trace.messages or trace.messages[-1].role != "assistant":
         return []
     request = solve_request(trace.task, trace.input)
+    if trace.turns:
+        return list(loop_calls(request, trace.messages, trace.tools, trace.turns, native=native_tools))
     if asked := trace.messages[:-1]:
         request = request.model_copy(update={"messages": asked})
     completion = Completion(

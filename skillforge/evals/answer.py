@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from skillforge.run import RunStatus
+from skillforge.run import Run, RunStatus
 from skillforge.sample import Sample
 
 
@@ -17,7 +17,8 @@ class Answer:
     ``status`` is ``error`` where no answer came (never scored). ``output`` is ``None`` unless the run was ``ok``: what
     failed its checks or was escalated is no answer. ``checks`` are (passed, weight) of the skill's own. Dollars are of
     this run as paid (``usd``) and at the list price without a cache; ``None`` is unknown, as with tokens and seconds.
-    Nobody was ``asked`` where the arm had been stopped before.
+    Nobody was ``asked`` where the arm had been stopped before. ``model_calls`` and ``tool_calls`` are those of a
+    workflow.
     """
 
     key: str
@@ -35,6 +36,8 @@ class Answer:
     latency_s: float | None
     model: str
     asked: bool = True
+    model_calls: int | None = None
+    tool_calls: int | None = None
 
     @classmethod
     def of(cls, sample: Sample) -> Answer:
@@ -55,6 +58,8 @@ class Answer:
             output_tokens=run.usage.output_tokens,
             latency_s=run.latency_s,
             model=run.model,
+            model_calls=len(run.attempts) if run.steps else None,
+            tool_calls=_tool_calls(run) if run.steps else None,
         )
 
     @classmethod
@@ -77,6 +82,10 @@ class Answer:
             model="",
             asked=False,
         )
+
+
+def _tool_calls(run: Run) -> int:
+    return sum(step.tries if step.kind == "tool" else len(step.called) for step in run.steps)
 
 
 Answers = dict[str, tuple[Answer, ...]]

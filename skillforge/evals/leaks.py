@@ -27,7 +27,7 @@ SHARED = 0.1  # of the cases: what more of them (and more than 2) have in common
 
 _KEY = 11  # characters a place in the skill is found by: the shortest text of 6 words
 _MOST_PLACES = 32  # of one key that are looked at one by one
-_PARTS = ("description", "task", "instructions", "prompt", "examples", "checks", "input", "output")
+_PARTS = ("description", "task", "instructions", "prompt", "examples", "checks", "steps", "input", "output")
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_WIDE}]|(?:(?![{_WIDE}])\w)+")  # scripts without spaces: every sign starts a word
 _WIDE_SIGN = re.compile(rf"[{_WIDE}]")

@@ -50,7 +50,8 @@ class ArmReport(Value):
     the scorer (a judge, a function) failed on. ``scores`` holds every scorer of the suite by name.
 
     ``usd_per_1000`` is dollars per 1,000 runs as paid, with their cache hits; ``list_usd_per_1000`` the same tokens at
-    the list price without a cache (``None`` unknown). Latencies are seconds, tokens are means per run.
+    the list price without a cache (``None`` unknown). Latencies are seconds, tokens are means per run, and so are the
+    ``model_calls`` and ``tool_calls`` of workflows.
     """
 
     name: str
@@ -76,6 +77,8 @@ class ArmReport(Value):
     output_tokens: float | None
     p50_s: float | None
     p95_s: float | None
+    model_calls: float | None = None
+    tool_calls: float | None = None
     versus_teacher: Comparison | None = None
     versus_today: VersusToday | None = None
     lifts: tuple[Lift, ...] = ()
@@ -115,7 +118,7 @@ class EvalReport(Value):
 
     ``cost_usd`` is what all its samples cost whenever they were measured, a recorded teacher's estimate included,
     today's answers not (the program bought them); ``spent_usd`` is what this command paid. ``None`` is unknown.
-    ``reused`` samples were not paid for again.
+    ``reused`` samples were not paid for again. ``simulated`` of the cases were written by a model.
 
     ``reference`` says what answers were compared with; ``second_pass`` that the teacher answered every case twice, so
     that agreement with it has something to be compared with. ``limit`` and ``filter`` are set where only a part of the
@@ -150,6 +153,7 @@ class EvalReport(Value):
     repaid_after: dict[str, int] = Field(default_factory=dict)
     second_pass: bool = False
     repeat: int = 1
+    simulated: int = 0
     limit: int | None = None
     filter: str = ""
     wished: tuple[str, ...] = ()

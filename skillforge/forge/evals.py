@@ -81,7 +81,7 @@ class Evals:
         write_pages([Path(path) for path in paths], measured.report, measured.rows, clean)
 
     async def _estimate(self, ref: str, wishes: EvalWishes) -> Estimate:
-        return estimate_eval(self._work, resolve(self._work, ref), plan_of(self._work, wishes))
+        return await estimate_eval(self._work, resolve(self._work, ref), plan_of(self._work, wishes))
 
 
 def _not_kept(value: Any) -> Any:
@@ -118,4 +118,6 @@ def plan_of(work: Workspace, wishes: EvalWishes) -> EvalPlan:
         against_itself=wishes.get("against_itself", False),
         limits=Limits(wishes.get("max_errors"), wishes.get("time_limit_s")),
         terms=wishes.get("terms", NO_TERMS),
+        tools=wishes.get("tools"),
+        sandbox=wishes.get("sandbox"),
     )

@@ -14,6 +14,7 @@ from skillforge.call import Call
 from skillforge.capture.context import Labels
 from skillforge.checks import CustomCheck
 from skillforge.config import StoreIO
+from skillforge.engine.agent.limits import LoopLimits
 from skillforge.evals.report import EvalReport
 from skillforge.forge.calls.capturing import Capture
 from skillforge.forge.deployments import Deployments
@@ -23,7 +24,9 @@ from skillforge.forge.judges import Judges
 from skillforge.forge.lost import LostCase, lost_cases
 from skillforge.forge.making.create import Created, create_skill
 from skillforge.forge.making.estimate import Estimate, estimate_create
+from skillforge.forge.making.from_trace import Compiled, TraceWishes, compile_traces, request_text, trace_plan
 from skillforge.forge.making.planning import Cases, Source, create_plan
+from skillforge.forge.making.solving import teacher_tools
 from skillforge.forge.measuring.plan import EvalWishes
 from skillforge.forge.portal import Portal
 from skillforge.forge.repository import Repository
@@ -31,13 +34,18 @@ from skillforge.forge.runs import Target, run_skill, target, with_labels
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import resolve, save_file
 from skillforge.forge.stale import Change, Standing, stale_since, standings
+from skillforge.forge.teaching import Teaching
+from skillforge.forge.traces import Traces
 from skillforge.forge.traffic import Traffic
+from skillforge.forge.workflows import NOBODY, Tooling, Watch
 from skillforge.forge.workspace import Workspace
 from skillforge.providers.base import Provider
 from skillforge.providers.probe import ModelProbe, probe
 from skillforge.run import Run
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SavedVersion, SkillVersion
+from skillforge.tools.guard import Ask
+from skillforge.tools.opening import ToolsGiven
 
 Result = TypeVar("Result")
 Client = TypeVar("Client")
@@ -55,9 +63,10 @@ class BoundSkill:
     ``InvalidInput`` when the fields do not fit the contract, ``ProviderError`` when no answer came.
     """
 
-    def __init__(self, forge: Forge, target: Target) -> None:
+    def __init__(self, forge: Forge, target: Target, tools: ToolsGiven = None) -> None:
         self._forge = forge
         self._target = target
+        self._tooling = Tooling(tools)
         self.version = target.version
         self.student = target.student
         self.alias = target.alias
@@ -72,7 +81,7 @@ class BoundSkill:
         return await self._forge._acall(lambda: self._run(fields, tags))
 
     async def _run(self, fields: Mapping[str, Any], tags: Mapping[str, str]) -> Run:
-        return await run_skill(self._forge._work, self._target, fields, tags, NO_TERMS)
+        return await run_skill(self._forge._work, self._target, fields, tags, NO_TERMS, self._tooling)
 
     def __repr__(self) -> str:
         return f"<skill {self._target} on {self.student}>"
@@ -82,13 +91,15 @@ class Forge:
     """The repository around ``path`` (default: the current folder), its registry and its models.
 
     Every method has an async twin with the prefix ``a``; sync calls work inside a running event loop too. Use it as a
-    context manager, or call ``close``. ``traffic`` is what programs ask models for already, ``deployments`` are the
-    aliases, ``evals`` measures, ``judges`` are models that grade, ``repository`` is what concerns all of its files.
+    context manager, or call ``close``. ``traffic`` is what programs ask models for already, ``traces`` are what
+    agents did elsewhere, ``deployments`` are the aliases, ``evals`` measures, ``judges`` are models that grade,
+    ``teaching`` makes a skill with a suite of its own, ``repository`` is what concerns all of its files.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
     ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing but
     calls that could not be recorded, as a warning of the logger ``skillforge``); ``on_wait`` receives why calls are
-    held back ("rate limited") and for how many seconds, and "" when they go on.
+    held back ("rate limited") and for how many seconds, and "" when they go on. ``tools`` are what workflows call where
+    a call names none: functions, ``"module:object"``, ``"mcp:COMMAND"`` or ``"mcp:URL"``.
     """
 
     def __init__(
@@ -100,6 +111,7 @@ class Forge:
         providers: Mapping[str, Provider] | None = None,
         say: Callable[[str], None] | None = None,
         on_wait: Callable[[str, float], None] = lambda reason, seconds: None,
+        tools: ToolsGiven = None,
     ) -> None:
         self.root = Workspace.locate(None if path is None else Path(path))
         self._portal = Portal()
@@ -110,30 +122,35 @@ class Forge:
             providers=providers or {},
             say=say or _unheard,
             on_wait=on_wait,
+            tools=tools,
         )
         # a program that never closes must still end with its database and its models closed
         atexit.register(_close, weakref.ref(self))
 
         self._capture = Capture(self._work, say or _LOG.warning)
         self.traffic = Traffic(self._portal, self._work, self._capture.settle)
+        self.traces = Traces(self._portal, self._work)
         self.deployments = Deployments(self._portal, self._work)
         self.evals = Evals(self._portal, self._work)
         self.judges = Judges(self._portal, self._work)
+        self.teaching = Teaching(self._portal, self._work)
         self.repository = Repository(self._portal, self._work, self._capture.settle)
 
     # skills
 
-    def skill(self, ref: str, *, student: str | None = None) -> BoundSkill:
+    def skill(self, ref: str, *, student: str | None = None, tools: ToolsGiven = None) -> BoundSkill:
         """The skill a reference names, ready to be called: ``NAME`` is the deployed one (``NAME@production``) with its
         models; ``NAME@latest``, ``NAME@3``, ``NAME@sha256:…`` and a path need a student. Raises ``NotPromoted``.
+
+        ``tools`` are what a workflow calls (default: those of the Forge); they are opened anew for every call.
         """
-        return self._call(lambda: self._skill(ref, student))
+        return self._call(lambda: self._skill(ref, student, tools))
 
-    async def askill(self, ref: str, *, student: str | None = None) -> BoundSkill:
-        return await self._acall(lambda: self._skill(ref, student))
+    async def askill(self, ref: str, *, student: str | None = None, tools: ToolsGiven = None) -> BoundSkill:
+        return await self._acall(lambda: self._skill(ref, student, tools))
 
-    async def _skill(self, ref: str, student: str | None) -> BoundSkill:
-        return BoundSkill(self, target(self._work, ref, student))
+    async def _skill(self, ref: str, student: str | None, tools: ToolsGiven) -> BoundSkill:
+        return BoundSkill(self, target(self._work, ref, student), tools)
 
     def show(self, ref: str) -> SkillVersion:
         """The stored version a reference names; a changed file is saved as a draft first."""
@@ -198,13 +215,21 @@ class Forge:
         student: str | None = None,
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
+        tools: ToolsGiven = None,
+        ask: Ask | None = None,
+        fresh: bool = False,
+        watch: Watch = NOBODY,
     ) -> Run:
         """Run a skill on one input and store the run. ``ref`` is as in ``skill``; raises as ``BoundSkill`` does.
 
         ``tags`` go over the labels of ``skillforge.tagged``.
+
+        A workflow calls ``tools`` (default: those of the Forge); ``ask(tool, arguments)`` is asked before the first
+        call of each that writes (default: they may). Where the same call was killed, or ended in an error, this one
+        goes on with it and repeats no write; ``fresh`` begins anew. ``watch`` is told of every step.
         """
-        labelled = with_labels(tags or {})
-        return self._call(lambda: self._run(ref, input, student, labelled, terms))
+        labelled, tooling = with_labels(tags or {}), Tooling(tools, ask, fresh, watch)
+        return self._call(lambda: self._run(ref, input, student, labelled, terms, tooling))
 
     async def arun(
         self,
@@ -214,14 +239,24 @@ class Forge:
         student: str | None = None,
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
+        tools: ToolsGiven = None,
+        ask: Ask | None = None,
+        fresh: bool = False,
+        watch: Watch = NOBODY,
     ) -> Run:
-        labelled = with_labels(tags or {})
-        return await self._acall(lambda: self._run(ref, input, student, labelled, terms))
+        labelled, tooling = with_labels(tags or {}), Tooling(tools, ask, fresh, watch)
+        return await self._acall(lambda: self._run(ref, input, student, labelled, terms, tooling))
 
     async def _run(
-        self, ref: str, given: Mapping[str, Any], student: str | None, tags: Mapping[str, str], terms: Terms
+        self,
+        ref: str,
+        given: Mapping[str, Any],
+        student: str | None,
+        tags: Mapping[str, str],
+        terms: Terms,
+        tooling: Tooling,
     ) -> Run:
-        return await run_skill(self._work, target(self._work, ref, student), given, tags, terms)
+        return await run_skill(self._work, target(self._work, ref, student), given, tags, terms, tooling)
 
     # creating
 
@@ -237,6 +272,10 @@ class Forge:
         folder: str | Path | None = None,
         suite: str | None = None,
         terms: Terms = NO_TERMS,
+        tools: ToolsGiven = None,
+        ask: Ask | None = None,
+        limits: LoopLimits | None = None,
+        fresh: bool = False,
         on_progress: OnProgress = lambda stage, done, total: None,
     ) -> Created:
         """Let the teacher solve ``cases`` and write a skill from what it did; store it as a draft and write its YAML.
@@ -247,8 +286,13 @@ class Forge:
 
         ``from_log`` names a group of recorded calls instead (found in ``logs``, or by an earlier scan): their answers
         to the train cases of its suite stand for the teacher's, and ``task`` may be left out.
+
+        With ``tools`` the teacher works in a loop on each input, within ``limits``; ``ask(tool, arguments)`` is asked
+        before the first call of each that writes (default: they may). A loop that was interrupted, or stopped by a
+        limit, goes on where it was and makes no call twice; ``fresh`` begins it anew.
         """
-        source = Source(task, cases, from_log, logs, teacher, name, folder, suite)
+        working = teacher_tools(tools, ask, limits, fresh)
+        source = Source(task, cases, from_log, logs, teacher, name, folder, suite, working)
         return self._call(lambda: self._create(source, terms, on_progress), paid=True)
 
     async def acreate(
@@ -263,13 +307,38 @@ class Forge:
         folder: str | Path | None = None,
         suite: str | None = None,
         terms: Terms = NO_TERMS,
+        tools: ToolsGiven = None,
+        ask: Ask | None = None,
+        limits: LoopLimits | None = None,
+        fresh: bool = False,
         on_progress: OnProgress = lambda stage, done, total: None,
     ) -> Created:
-        source = Source(task, cases, from_log, logs, teacher, name, folder, suite)
+        working = teacher_tools(tools, ask, limits, fresh)
+        source = Source(task, cases, from_log, logs, teacher, name, folder, suite, working)
         return await self._acall(lambda: self._create(source, terms, on_progress))
 
     async def _create(self, source: Source, terms: Terms, on_progress: OnProgress) -> Created:
         return await create_skill(self._work, create_plan(self._work, source, terms), on_progress)
+
+    def create_from_trace(self, ref: str | Path, **wishes: Unpack[TraceWishes]) -> Compiled | Created:
+        """Compile what agents did (``forge.traces.find``) into a workflow, proved on their recorded tool results and
+        stored as a draft. Without a teacher nobody is asked (``TraceWishes``). Of traces in which no tool was called a
+        teacher writes a prompt skill.
+        """
+        return self._call(lambda: compile_traces(self._work, ref, wishes), paid=True)
+
+    async def acreate_from_trace(self, ref: str | Path, **wishes: Unpack[TraceWishes]) -> Compiled | Created:
+        return await self._acall(lambda: compile_traces(self._work, ref, wishes))
+
+    def author_request(self, ref: str | Path, **wishes: Unpack[TraceWishes]) -> str:
+        """What ``create_from_trace`` would ask a teacher, for whoever answers in its place (``draft``)."""
+        return self._portal.run(lambda: request_text(trace_plan(self._work, ref, wishes)))
+
+    async def aauthor_request(self, ref: str | Path, **wishes: Unpack[TraceWishes]) -> str:
+        async def there() -> str:
+            return request_text(trace_plan(self._work, ref, wishes))
+
+        return await self._portal.acall(there)
 
     def estimate_create(
         self,
@@ -280,9 +349,11 @@ class Forge:
         logs: Iterable[str | Path] = (),
         teacher: str | None = None,
         suite: str | None = None,
+        tools: ToolsGiven = None,
+        limits: LoopLimits | None = None,
     ) -> Estimate:
         """What ``create`` would ask and cost, without asking anything."""
-        source = Source(task, cases, from_log, logs, teacher, suite=suite)
+        source = Source(task, cases, from_log, logs, teacher, suite=suite, tools=teacher_tools(tools, limits=limits))
         return self._call(lambda: self._estimate_create(source))
 
     async def aestimate_create(
@@ -294,12 +365,14 @@ class Forge:
         logs: Iterable[str | Path] = (),
         teacher: str | None = None,
         suite: str | None = None,
+        tools: ToolsGiven = None,
+        limits: LoopLimits | None = None,
     ) -> Estimate:
-        source = Source(task, cases, from_log, logs, teacher, suite=suite)
+        source = Source(task, cases, from_log, logs, teacher, suite=suite, tools=teacher_tools(tools, limits=limits))
         return await self._acall(lambda: self._estimate_create(source))
 
     async def _estimate_create(self, source: Source) -> Estimate:
-        return estimate_create(self._work, create_plan(self._work, source))
+        return await estimate_create(self._work, create_plan(self._work, source))
 
     # measuring
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from skillforge.capture.context import current_labels
-from skillforge.engine.execute import Executor
-from skillforge.engine.fallback import FallbackExecutor
-from skillforge.errors import NotFound, ProviderError, StoreError, UsageError
+from skillforge.engine.execute import Executor, PromptExecutor
+from skillforge.engine.fallback import FallbackExecutor, after
+from skillforge.engine.frame import complete_input
+from skillforge.engine.workflow.execute import WorkflowExecutor
+from skillforge.engine.workflow.tried import TriedWorkflow
+from skillforge.errors import NotFound, ProviderError, SkillforgeError, StoreError, ToolUnavailable, UsageError
 from skillforge.forge.session import DeployedSession, Session, Terms
 from skillforge.forge.skills import resolve
+from skillforge.forge.workflows import NO_TOOLING, Asked, Consent, RunJournal, Tooling, claimed_journal, opened_tools
 from skillforge.forge.workspace import Workspace
 from skillforge.ref import PRODUCTION, SkillRef
 from skillforge.run import Run
 from skillforge.store.registry import SkillVersion
+
+OpenModel = Callable[[str], PromptExecutor | WorkflowExecutor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +80,87 @@ def _deployed_name(work: Workspace, ref: str) -> tuple[str, str] | None:
 
 
 async def run_skill(
-    work: Workspace, target: Target, given: Mapping[str, Any], tags: Mapping[str, str], terms: Terms
+    work: Workspace,
+    target: Target,
+    given: Mapping[str, Any],
+    tags: Mapping[str, str],
+    terms: Terms,
+    tooling: Tooling = NO_TOOLING,
 ) -> Run:
-    """Execute, store the run with its attempts, return it with its id and version.
+    """Execute, store the run with its attempts, return it with its id and version. A workflow calls the tools of
+    ``tooling``, and goes on where an earlier run of the same was left.
 
     A deployed skill answers also where its run cannot be stored; that is said once. Raises ``InvalidInput`` before any
-    call, ``ProviderError`` when no answer came (the row is kept all the same).
+    call, ``ProviderError`` when no answer came (the row is kept all the same), ``ToolUnavailable`` when it was a tool
+    that could not be reached.
     """
-    version = target.version
     session = DeployedSession(work, terms, target.fallback) if target.alias else Session(work, terms)
-    run = await _executor(work, session, target).execute(version.skill, given)
-    told = {"reason": work.redactor.text(run.reason), "fallback": work.redactor.text(run.fallback)}
-    run = run.model_copy(update={"version": version.version, "tags": dict(tags), "alias": target.alias, **told})
-    run = run.model_copy(update={"id": _stored(work, run)})
+    skill = target.version.skill
+
+    def keep(run: Run) -> Run:
+        told = {"reason": work.redactor.text(run.reason), "fallback": work.redactor.text(run.fallback)}
+        known = {"version": target.version.version, "tags": dict(tags), "alias": target.alias}
+        run = run.model_copy(update=known | told)
+        return run.model_copy(update={"id": _stored(work, run)})
+
+    if skill.is_workflow:
+        run = await _run_workflow(work, session, target, given, tooling, keep)
+    else:
+        run = keep(await _executor(work, target, session.executor).execute(skill, given))
     if run.status == "error":
-        session.left_open()
-        said, hint = _split_hint(run)
-        named = target.student in said
-        raise ProviderError(f"{target}: {said}" if named else f"{target} on {run.student}: {said}", hint=hint)
+        session.all_left_open()
+        raise _no_answer(target, run)
     session.finish()
     return run
+
+
+async def _run_workflow(
+    work: Workspace,
+    session: Session,
+    target: Target,
+    given: Mapping[str, Any],
+    tooling: Tooling,
+    keep: Callable[[Run], Run],
+) -> Run:
+    """Run, keep the run, and only then forget how far it came: whoever is killed before gets the same run again."""
+    skill = target.version.skill
+    values = complete_input(skill, given)
+    consent = Consent(tooling.ask)
+    async with opened_tools(work, skill, tooling, consent) as box:
+        asked = Asked(skill, (target.student, target.fallback), box, values, deployed=bool(target.alias))
+        with claimed_journal(work, asked, tooling) as journal:
+            journal.kept = session.stored
+
+            def executor(model: str) -> WorkflowExecutor:
+                return WorkflowExecutor(session.executor(model), box, lambda skill, values: journal)
+
+            try:
+                run = await _executor(work, target, executor).execute(skill, given)
+            finally:
+                journal.withdraw(skill, consent.open)
+            journal.tell(run.steps)
+            run = keep(_with_earlier(work, run.model_copy(update={"id": journal.run_id}), journal))
+            if run.status != "error":
+                tooling.watch.ended(run)
+                journal.close()
+    return run
+
+
+def _with_earlier(work: Workspace, run: Run, journal: RunJournal) -> Run:
+    """The run with what it cost before it was gone on with: calls of steps that were taken over it has already."""
+    earlier = work.runs.by_ids([run.id]).get(run.id) if journal.resumed is not None else None
+    if earlier is None:
+        return run
+    return after(earlier.run, run)
+
+
+def _no_answer(target: Target, run: Run) -> SkillforgeError:
+    """The error that a run without an answer ends its call with: a model's, or a tool's."""
+    said, hint = _split_hint(run)
+    if run.steps and not any(attempt.error for attempt in run.attempts):
+        return ToolUnavailable(f"{target}: {said}", hint=hint or "the same call goes on where this one stopped")
+    named = target.student in said
+    return ProviderError(f"{target}: {said}" if named else f"{target} on {run.student}: {said}", hint=hint)
 
 
 def with_labels(tags: Mapping[str, str]) -> dict[str, str]:
@@ -105,16 +172,21 @@ def with_labels(tags: Mapping[str, str]) -> dict[str, str]:
     return {**{name: value for name, value in named.items() if value}, **labels.tags, **tags}
 
 
-def _executor(work: Workspace, session: Session, target: Target) -> Executor:
+def _executor(work: Workspace, target: Target, open_model: OpenModel) -> Executor:
     if not target.fallback:
-        return session.executor(target.student)
-    return FallbackExecutor(target.student, target.fallback, session.executor, work.rest(target.student))
+        return open_model(target.student)
+
+    def tries(model: str) -> PromptExecutor | TriedWorkflow:
+        executor = open_model(model)
+        return TriedWorkflow(executor) if isinstance(executor, WorkflowExecutor) else executor
+
+    return FallbackExecutor(target.student, target.fallback, tries, work.rest(target.student))
 
 
 def _stored(work: Workspace, run: Run) -> str:
     """The run's id; empty where a deployed skill runs without a registry that can be written."""
     try:
-        return work.runs.add(run, source="run")
+        return work.runs.replace(run, source="run") if run.id else work.runs.add(run, source="run")
     except (StoreError, NotFound, OSError) as exc:
         if not run.alias:
             raise
@@ -123,8 +195,9 @@ def _stored(work: Workspace, run: Run) -> str:
 
 
 def _split_hint(run: Run) -> tuple[str, str]:
-    """(message, hint): a run keeps both in one line, as ``message (hint)``."""
-    error = run.attempts[-1].error if run.attempts else ""
-    if error and run.reason.startswith(f"{error} (") and run.reason.endswith(")"):
-        return error, run.reason[len(error) + 2 : -1]
+    """(message, hint): a run keeps both in one line, as ``message (hint)``; before a workflow's stands the step."""
+    for error in (attempt.error for attempt in reversed(run.attempts) if attempt.error):
+        before, found, hint = run.reason.partition(f"{error} (")
+        if found and hint.endswith(")"):
+            return before + error, hint[:-1]
     return run.reason, ""

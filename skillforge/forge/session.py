@@ -94,7 +94,9 @@ class Session:
         return self._opened[model]
 
     def executor(self, student: str, *, role: str = "run") -> PromptExecutor:
-        """What runs skills on that student. The only place that turns a student's name into an executor."""
+        """What runs skills on that student. The only place that turns a student's name into an executor; of a workflow
+        it answers the steps that need language.
+        """
         return PromptExecutor(self.provider(student), role=role, custom_checks=self._work.custom_checks)
 
     @property
@@ -104,9 +106,9 @@ class Session:
 
     def record(self, model: str, calls: Iterable[tuple[Request, Completion]]) -> None:
         """Write answers that an earlier command was given into this one's recording; nothing without ``record``."""
-        if self._recorder is not None and not isinstance(self._work.provider(model), Replay):
+        if self._recorder is not None and not isinstance(base := self._work.provider(model), Replay):
             for request, completion in calls:
-                self._recorder.add(model, request, completion)
+                self._recorder.add(model, request, completion, native_tools=base.native_tools)
 
     def stored(self) -> None:
         """Forget the answers that this task asked for: what they were asked for is stored, and will not ask again."""
@@ -119,6 +121,12 @@ class Session:
         """
         if self._asked and (keys := self._asked.pop(_task(), None)):
             self._work.answers.count(keys)
+
+    def all_left_open(self) -> None:
+        """The same for every task of this session: a workflow's steps ask in tasks of their own."""
+        if self._asked:
+            self._work.answers.count(set().union(*self._asked.values()))
+            self._asked.clear()
 
     def finish(self) -> None:
         """Forget the answers kept for an interruption: what they were asked for is stored."""
@@ -209,6 +217,10 @@ class _Recorded:
     def concurrency(self) -> int:
         return self._base.concurrency
 
+    @property
+    def native_tools(self) -> bool:
+        return self._base.native_tools
+
     def fingerprint(self) -> str:
         return self._base.fingerprint()
 
@@ -218,7 +230,7 @@ class _Recorded:
     async def complete(self, request: Request) -> Completion:
         completion = await self._base.complete(request)
         if self._recorder is not None:
-            self._recorder.add(self.name, request, completion)
+            self._recorder.add(self.name, request, completion, native_tools=self.native_tools)
         return completion
 
     async def aclose(self) -> None:
@@ -242,7 +254,10 @@ class _Kept(_Recorded):
                 self._session._keep(key, self.name, completion)
         if self._recorder is not None:
             left_out = self._recorder.left_out
-            if not self._recorder.add(self.name, request, completion) and left_out == self._recorder.left_out:
+            if (
+                not self._recorder.add(self.name, request, completion, native_tools=self.native_tools)
+                and left_out == self._recorder.left_out
+            ):
                 self._session.older += fresh
         return completion
 

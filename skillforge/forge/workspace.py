@@ -28,9 +28,12 @@ from skillforge.store.registry import Registry
 from skillforge.store.runs import RunLog
 from skillforge.store.samples import SampleLog
 from skillforge.store.traces import TraceLog
+from skillforge.store.workflow_state import WorkflowLog
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+    from skillforge.tools.opening import ToolsGiven
 
 Say = Callable[[str], None]
 OnWait = Callable[[str, float], None]
@@ -52,11 +55,13 @@ class Workspace:
         providers: Mapping[str, Provider],
         say: Say,
         on_wait: OnWait,
+        tools: ToolsGiven = None,
     ) -> None:
         self.root = root
         self.settings = read_settings(root)  # now, not at first use: a typing error must not wait until half is done
         self.custom_checks = custom_checks
         self.say = say
+        self.tools = tools  # of workflows, where a call names none
         self._mask = mask
         self._on_wait = on_wait
         self._given = dict(providers)
@@ -123,6 +128,10 @@ class Workspace:
         return JudgementLog(self.database, self.redactor, store_io(self.settings))
 
     @cached_property
+    def workflows(self) -> WorkflowLog:
+        return WorkflowLog(self.database, self.redactor, store_io(self.settings))
+
+    @cached_property
     def network(self) -> Network:
         return Network(self.settings, os.environ, self.redactor, LimiterPool(self._on_wait))
 
@@ -156,5 +165,15 @@ class Workspace:
             await provider.aclose()
         if "database" in self.__dict__:
             self.database.close()
-            for name in ("database", "registry", "runs", "samples", "traces", "evidence", "answers", "judgements"):
+            for name in (
+                "database",
+                "registry",
+                "runs",
+                "samples",
+                "traces",
+                "evidence",
+                "answers",
+                "judgements",
+                "workflows",
+            ):
                 self.__dict__.pop(name, None)

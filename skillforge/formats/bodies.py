@@ -136,7 +136,7 @@ class _Reader:
 def _messages_request(body: dict[str, Any]) -> _Asked:
     system = _joined(parts(body.pop("system", None)))
     schema, body = _taken(body, "output_config", "format")
-    return _asked(body, system, _turns(body.pop("messages", None)), schema)
+    return _asked(body, system, read_turns(body.pop("messages", None)), schema)
 
 
 def _chat_request(body: dict[str, Any]) -> _Asked:
@@ -147,7 +147,7 @@ def _chat_request(body: dict[str, Any]) -> _Asked:
         schema = inner
         del body["response_format"]
     body["tools"] = [*reading.items(body.pop("tools", None)), *reading.items(body.pop("functions", None))]
-    return _asked(body, "", _turns(body.pop("messages", None)), schema)
+    return _asked(body, "", read_turns(body.pop("messages", None)), schema)
 
 
 def _responses_request(body: dict[str, Any]) -> _Asked:
@@ -155,7 +155,7 @@ def _responses_request(body: dict[str, Any]) -> _Asked:
     system = _joined(parts(instructions))
     schema, body = _taken(body, "text", "format")
     items = [{"role": "user", "content": sent}] if isinstance(sent, str) else _list(sent, "input")
-    return _asked(body, system, _item_turns(items), schema)
+    return _asked(body, system, item_turns(items), schema)
 
 
 def _asked(body: dict[str, Any], system: str, messages: list[Message], schema: dict[str, Any] | None) -> _Asked:
@@ -166,7 +166,7 @@ def _asked(body: dict[str, Any], system: str, messages: list[Message], schema: d
     texts = [system, *(message.text for message in messages[:leading])]
     model, tools = (
         body.pop("model", None),
-        [tool for told in reading.items(body.pop("tools", None)) if (tool := _tool(told))],
+        [tool for told in reading.items(body.pop("tools", None)) if (tool := read_tool(told))],
     )
     return _Asked(model, "\n\n".join(text for text in texts if text), messages[leading:], tools, schema, body)
 
@@ -182,11 +182,13 @@ def _taken(body: dict[str, Any], key: str, inner: str) -> tuple[dict[str, Any] |
     return schema, {**{name: value for name, value in body.items() if name != key}, **({key: rest} if rest else {})}
 
 
-def _turns(messages: Any) -> list[Message]:
-    return [_turn(_object(message, "a message")) for message in _list(messages, "messages")]
+def read_turns(messages: Any) -> list[Message]:
+    """A list of messages. Raises ``NotACall``."""
+    return [read_turn(_object(message, "a message")) for message in _list(messages, "messages")]
 
 
-def _turn(message: Mapping[str, Any]) -> Message:
+def read_turn(message: Mapping[str, Any]) -> Message:
+    """One message of the chat or the messages API. Raises ``NotACall``."""
     role = _role(message)
     if role == "tool":
         content = message.get("content")
@@ -217,7 +219,7 @@ def _said(message: Mapping[str, Any]) -> list[Part]:
     return found
 
 
-def _item_turns(items: list[Any]) -> list[Message]:
+def item_turns(items: list[Any]) -> list[Message]:
     """Input items as turns. What the model made (reasoning, a message, calls) is one turn, as are results in a row."""
     turns: list[tuple[Role, list[Part]]] = []
     for number, item in enumerate(items):
@@ -229,7 +231,7 @@ def _item_turns(items: list[Any]) -> list[Message]:
             continue
         found: list[Part]
         if kind == "message" or "role" in told:
-            message = _turn(told)
+            message = read_turn(told)
             role, found = message.role, list(message.content)
         else:
             found = list(block_parts(told, number))
@@ -249,7 +251,7 @@ def _role(message: Mapping[str, Any]) -> Role:
     return found
 
 
-def _tool(told: Any) -> Tool | None:
+def read_tool(told: Any) -> Tool | None:
     """A tool, in any API's words. One that the provider runs itself has no parameters."""
     outer = reading.mapping(told)
     inner = reading.mapping(outer.get("function")) or reading.mapping(outer.get("custom")) or outer

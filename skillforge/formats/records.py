@@ -42,12 +42,15 @@ class Record:
     broken: str = ""
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Every record of a file. Raises ``NotFound`` where it cannot be opened, ``UsageError`` where it holds no JSON.
+def read_records(path: Path, *, most: int | None = None) -> Iterator[Record]:
+    """Every record of a file; one longer than ``most`` bytes (default ``MAX_RECORD``) is broken.
+
+    Raises ``NotFound`` where it cannot be opened, ``UsageError`` where it holds no JSON.
 
     A pipe is refused: a log is read more than once.
     """
     source = _Source(path)
+    most = MAX_RECORD if most is None else most
     with source:
         chunks = source.chunks()
         head = b""
@@ -59,11 +62,11 @@ def read_records(path: Path) -> Iterator[Record]:
             raise UsageError(f"{path}: not JSON", hint="give JSON Lines or a JSON array, also gzipped (.gz)")
         array = _ARRAY.match(head)
         if array is not None and not _is_lines(first):
-            yield from _elements(head, array.end(), chunks, source)
+            yield from _elements(head, array.end(), chunks, source, most)
         elif _is_document(first):
-            yield from _elements(head, 0, chunks, source)
+            yield from _elements(head, 0, chunks, source, most)
         else:
-            yield from _lines(head, chunks, source)
+            yield from _lines(head, chunks, source, most)
         if source.broken and not source.told:
             yield Record(0, b"", source.broken)
 
@@ -118,45 +121,46 @@ def _is_document(first: bytes) -> bool:
     )
 
 
-def _lines(head: bytes, chunks: Iterator[bytes], source: _Source) -> Iterator[Record]:
+def _lines(head: bytes, chunks: Iterator[bytes], source: _Source, most: int) -> Iterator[Record]:
     """Every line that is not blank. Of one that is too long only the start is kept."""
     number, rest, dropped = 1, head, False
     chunk: bytes | None = b""
     while chunk is not None:
         *whole, rest = (rest + chunk).split(b"\n") if chunk else rest.split(b"\n")
         for line in whole:
-            yield from _line(number, line, dropped)
+            yield from _line(number, line, dropped, most)
             number, dropped = number + 1, False
-        if len(rest) > MAX_RECORD:
+        if len(rest) > most:
             rest, dropped = rest[:KEPT], True
         chunk = next(chunks, None)
-    for record in _line(number, rest, dropped):
+    for record in _line(number, rest, dropped, most):
         yield Record(number, record.raw, record.broken or (source.reason("") if source.broken else ""))
 
 
-def _line(number: int, line: bytes, dropped: bool) -> Iterator[Record]:
-    if dropped or len(line) > MAX_RECORD:
-        yield Record(number, line[:KEPT], _too_long())
+def _line(number: int, line: bytes, dropped: bool, most: int) -> Iterator[Record]:
+    if dropped or len(line) > most:
+        yield Record(number, line[:KEPT], _too_long(most))
     elif stripped := line.strip(_SPACE):
         yield Record(number, stripped)
 
 
-def _elements(head: bytes, start: int, chunks: Iterator[bytes], source: _Source) -> Iterator[Record]:
+def _elements(head: bytes, start: int, chunks: Iterator[bytes], source: _Source, most: int) -> Iterator[Record]:
     """Every object at the top of an array's inside, found by its braces: what follows a broken one is still read."""
     line = head.count(b"\n", 0, start) + 1
-    scan = _Scan(line)
+    scan = _Scan(line, most)
     yield from scan.feed(head[start:])
     while not scan.done and (chunk := next(chunks, None)) is not None:
         yield from scan.feed(chunk)
     if scan.depth or scan.in_string:
-        reason = _too_long() if scan.dropped else source.reason("the record is cut off")
+        reason = _too_long(most) if scan.dropped else source.reason("the record is cut off")
         yield Record(scan.first_line, bytes(scan.record[:KEPT] if scan.dropped else scan.record), reason)
 
 
 class _Scan:
     """Where objects begin and end in the inside of an array, fed in chunks."""
 
-    def __init__(self, line: int) -> None:
+    def __init__(self, line: int, most: int) -> None:
+        self._most = most
         self.line = line  # of the chunk that comes next
         self.first_line = line  # of the record under way
         self.record = bytearray()
@@ -204,7 +208,7 @@ class _Scan:
 
     def _taken(self, piece: bytes) -> Record:
         self._keep(piece)
-        record = Record(self.first_line, bytes(self.record), _too_long() if self.dropped else "")
+        record = Record(self.first_line, bytes(self.record), _too_long(self._most) if self.dropped else "")
         self.record.clear()
         self.dropped = False
         return record
@@ -212,10 +216,10 @@ class _Scan:
     def _keep(self, piece: bytes) -> None:
         if not self.dropped:
             self.record += piece
-            if len(self.record) > MAX_RECORD:
+            if len(self.record) > self._most:
                 self.dropped = True
                 del self.record[KEPT:]
 
 
-def _too_long() -> str:
-    return f"the record is longer than {MAX_RECORD:,} bytes"
+def _too_long(most: int) -> str:
+    return f"the record is longer than {most:,} bytes"

@@ -11,6 +11,7 @@ class Provider(Protocol):
     """A model behind one method.
 
     ``name`` is how a user writes it (``local:smollm2-135m``); ``concurrency`` is how many calls at once make sense.
+    ``native_tools``: a request may hold tools, and the answer calls of them.
     """
 
     @property
@@ -18,6 +19,9 @@ class Provider(Protocol):
 
     @property
     def concurrency(self) -> int: ...
+
+    @property
+    def native_tools(self) -> bool: ...
 
     def fingerprint(self) -> str:
         """Names all that can change the answer to one request: stored answers are reused only under the same one."""

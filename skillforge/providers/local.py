@@ -45,6 +45,7 @@ class Local:
     """
 
     concurrency = 1
+    native_tools = False  # small models' own forms of calls are many and unsure; a grammar holds them to ours
 
     def __init__(
         self, name: str, path: Path, *, deterministic: bool = True, n_ctx: int = 8192, threads: int | None = None

@@ -47,8 +47,9 @@ class Recorder:
         self._provenance = dict(provenance or {})
         self._known: dict[Path, _Known] = {}
 
-    def add(self, model_name: str, request: Request, completion: Completion) -> bool:
+    def add(self, model_name: str, request: Request, completion: Completion, *, native_tools: bool = True) -> bool:
         """Write one answer; ``False`` where the file already holds one for this request, or cannot hold it.
+        ``native_tools`` is what the model's provider says: who replays it must ask in the same way.
 
         Raises ``UsageError`` when the file cannot be written, ``SkillFileError`` when it holds a wrong line.
         """
@@ -65,19 +66,22 @@ class Recorder:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(path) as handle:
-                return self._append(handle, path, key, line, model_name)
+                about = {"model": model_name} if native_tools else {"model": model_name, "native_tools": False}
+                return self._append(handle, path, key, line, about)
         except OSError as exc:
             hint = "make room or give another folder; what was recorded so far stays"
             raise UsageError(f"cannot write the recording {path}: {exc.strerror or exc}", hint=hint) from exc
 
-    def _append(self, handle: int, path: Path, key: tuple[CallKey, str | None], line: bytes, model_name: str) -> bool:
+    def _append(
+        self, handle: int, path: Path, key: tuple[CallKey, str | None], line: bytes, about: Mapping[str, Any]
+    ) -> bool:
         size = _mend(handle)
         if path not in self._known:
             self._known[path] = _keys(path)
         if key in self._known[path]:
             return False
         if size == 0:
-            size = _write(handle, provenance_line({**self._provenance, "model": model_name}, self._cleaner), size)
+            size = _write(handle, provenance_line({**self._provenance, **about}, self._cleaner), size)
         _write(handle, line, size)
         self._known[path].add(key)
         return True

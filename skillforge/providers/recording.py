@@ -181,7 +181,7 @@ def prompt_digest(request: Request) -> str:
     Never fails. Half surrogates count as U+FFFD, which is what a recording makes of them: a repair of a replayed
     answer has the digest that the repair of the live one had.
     """
-    seen = {
+    seen: dict[str, Any] = {
         "messages": [[message.role, [dict(part) for part in message.content]] for message in request.messages],
         "output_schema": request.output_schema,
         "tools": [[tool.name, tool.description, tool.parameters] for tool in request.tools],
@@ -189,6 +189,8 @@ def prompt_digest(request: Request) -> str:
         "temperature": request.temperature,
         "logprobs": request.logprobs,
     }
+    if request.tool_choice != "auto":
+        seen["tool_choice"] = request.tool_choice
     content = hashlib.sha256()
     for token in _tokens(seen):
         content.update(token)

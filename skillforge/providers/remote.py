@@ -76,6 +76,7 @@ class Remote:
     ) -> None:
         self.name = address.name
         self.concurrency = most
+        self.native_tools = address.options.tools is not False
         self._address = address
         self._line = _Line(address, connect, limiter)
         self._price = price
@@ -109,6 +110,8 @@ class Remote:
     def fingerprint(self) -> str:
         address = self._address
         options = address.options.model_dump(include={"effort", "temperature", "thinking_tokens", "structured"})
+        if self.native_tools is False:
+            options["tools"] = False
         identity = {"kind": address.kind, "base_url": address.base_url, "model": address.model, "options": options}
         if address.route:
             identity["route"] = address.route

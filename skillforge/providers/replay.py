@@ -76,6 +76,11 @@ class Replay:
         return self._read().provenance
 
     @property
+    def native_tools(self) -> bool:
+        """Whether the recorded model called tools, or wrote its calls as JSON: its recording says so."""
+        return self.provenance.get("native_tools") is not False
+
+    @property
     def outdated(self) -> bool:
         """Whether the recording was changed since it was read."""
         return self._recording is not None and self._recording.stamp != _stamp(self._path)

@@ -5,6 +5,8 @@ The file (``scripted:PATH``, YAML or JSON)::
     answers:                                   # the first rule that matches answers
       - when: {role: solve, contains: refund}  # both optional; `contains` looks in the request's input
         reply: {queue: billing}                # text, or any JSON value
+      - when: {role: solve, contains: A-17}    # the first turn of a tool loop; solve-turn2 is the second
+        calls: [{tool: get_order, arguments: {order_id: A-17}}]
     default: {queue: other}
     latency_ms: 20                             # how long each call takes
     log: calls.jsonl                           # beside the file: one line per call, written when the call arrives
@@ -15,20 +17,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 import anyio
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from skillforge.canonical import compact, digest_bytes
 from skillforge.errors import NotFound, Problem, ProviderError, ProviderTimeout, SkillFileError
 from skillforge.fields import validation_problems
-from skillforge.messages import Completion, Cost, Message, Request, Usage, Value
+from skillforge.messages import Completion, Cost, Message, Part, Request, Text, ToolCall, Usage, Value
 from skillforge.yamlfile import load_yaml
 
-Reply = str | Mapping[str, Any] | Sequence[Any] | bool | int | float | None | Completion
-Answer = Reply | Callable[[Request], Reply]
+Reply: TypeAlias = "str | Mapping[str, Any] | Sequence[Any] | bool | int | float | Completion | _Calling | None"
+Answer: TypeAlias = "Reply | Callable[[Request], Reply]"
 
 _CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; the usage is marked as estimated
 
@@ -45,11 +48,27 @@ class When(Value):
         return self.contains is None or _holds(request.key.input, self.contains)
 
 
+class Call(Value):
+    """A call of a tool that a script makes."""
+
+    tool: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 class Rule(Value):
-    """One line of a script: when it applies and what it answers."""
+    """One line of a script: when it applies and what it answers: a reply, or calls of tools (with a reply beside them
+    where the model says something too).
+    """
 
     when: When = When()
-    reply: Any
+    reply: Any = None
+    calls: tuple[Call, ...] = ()
+
+    @model_validator(mode="after")
+    def _answers(self) -> Self:
+        if "reply" not in self.model_fields_set and not self.calls:
+            raise ValueError("must hold a reply or calls")
+        return self
 
 
 class Script(Value):
@@ -62,6 +81,14 @@ class Script(Value):
     fail_every: int = Field(default=0, ge=0)
 
 
+@dataclass(frozen=True)
+class _Calling:
+    """Calls of tools, and what is said beside them."""
+
+    said: str
+    calls: tuple[Call, ...]
+
+
 class Scripted:
     """A provider that answers as told.
 
@@ -71,6 +98,7 @@ class Scripted:
     """
 
     concurrency = 32
+    native_tools = True
 
     def __init__(
         self,
@@ -106,6 +134,9 @@ class Scripted:
         )
         provider._pick = _by_rule(script.answers)
         content = script.model_dump(include={"answers", "default", "latency_ms"})
+        for rule in content["answers"]:
+            if not rule["calls"]:
+                del rule["calls"]
         provider._fingerprint = f"scripted {digest_bytes(compact(content).encode('utf-8', 'backslashreplace'))}"
         return provider
 
@@ -148,11 +179,15 @@ class Scripted:
     def _completion(self, request: Request, reply: Reply) -> Completion:
         if isinstance(reply, Completion):
             return reply
-        text = reply if isinstance(reply, str) else compact(reply)
+        if isinstance(reply, _Calling):
+            text, calls = reply.said, reply.calls
+        else:
+            text, calls = reply if isinstance(reply, str) else compact(reply), ()
         sent = sum(len(message.text) for message in request.messages)
+        said: tuple[Part, ...] = (Text(text=text),) if text or not calls else ()
         return Completion(
-            message=Message.of("assistant", text),
-            stop="stop",
+            message=Message(role="assistant", content=(*said, *_numbered(calls, request))),
+            stop="tool_calls" if calls else "stop",
             model=self.name,
             usage=Usage(
                 input_tokens=sent // _CHARACTERS_PER_TOKEN,
@@ -179,9 +214,20 @@ def _by_content(answers: Mapping[str, Answer]) -> Callable[[Request], Answer]:
 
 def _by_rule(rules: tuple[Rule, ...]) -> Callable[[Request], Answer]:
     def pick(request: Request) -> Answer:
-        return next((rule.reply for rule in rules if rule.when.matches(request)), None)
+        rule = next((rule for rule in rules if rule.when.matches(request)), None)
+        if rule is None or not rule.calls:
+            return None if rule is None else rule.reply
+        said = "" if rule.reply is None else rule.reply if isinstance(rule.reply, str) else compact(rule.reply)
+        return _Calling(said, rule.calls)
 
     return pick
+
+
+def _numbered(calls: tuple[Call, ...], request: Request) -> Iterator[ToolCall]:
+    """The calls with ids that no earlier one of the conversation has."""
+    before = sum(len(message.tool_calls) for message in request.messages)
+    for number, call in enumerate(calls, start=before + 1):
+        yield ToolCall(id=f"call-{number}", name=call.tool, arguments=call.arguments)
 
 
 def _holds(value: Any, text: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from skillforge.errors import StoreError
 from skillforge.store.database import database_path, immediate, rows, store_errors, utc_now
 from skillforge.store.migrations import unguarded
-from skillforge.store.runs import CHUNK
+from skillforge.store.runs import CHUNK, rows_in
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -25,12 +25,15 @@ Holds = Callable[[bytes], bool]  # of the UTF-8 of a value
 
 # What may hold a text, by table: the column that names a row's owner, and the columns that are searched.
 _TEXTS = {
-    "runs": ("id", ("input", "output", "reason", "checks", "tags", "fallback")),
+    "runs": ("id", ("input", "output", "reason", "checks", "tags", "fallback", "steps")),
     "attempts": ("run_id", ("text", "problems", "error")),
     "calls": ("id", ("body", "tags", "error", "conversation", "subject")),
     "traces": ("key", ("body", "task", "case_id")),
+    "trajectories": ("id", ("body", "task", "task_group", "case_id", "source")),
     "answers": ("key", ("body",)),
     "judgements": ("key", ("replies", "error")),
+    "workflow_steps": ("run_id", ("body",)),
+    "workflow_runs": ("run_id", ("skill",)),
     "evidence": ("id", ("report", "samples")),
     "call_groups": ("id", ("body",)),
     "versions": ("rowid", ("body", "source", "task", "provenance")),
@@ -40,8 +43,10 @@ _OLD = {
     "runs": "created_at",
     "calls": "at",
     "traces": "created_at",
+    "trajectories": "created_at",
     "answers": "created_at",
     "judgements": "created_at",
+    "workflow_runs": "created_at",
 }
 
 
@@ -69,8 +74,11 @@ class Erasure:
             " WHERE json_each.key IN ('subject', 'conversation') AND json_each.value = ?)",
             [subject],
         )
+        ids = [row["id"] for row in runs]
+        held = "SELECT DISTINCT run_id AS id FROM workflow_steps WHERE body IS NOT NULL AND run_id IN"
+        begun = [row["id"] for row in rows_in(self._db, held, ids)]
         return Named(
-            rows={"calls": [row["id"] for row in calls], "runs": [row["id"] for row in runs]},
+            rows={"calls": [row["id"] for row in calls], "runs": ids, "workflow_steps": begun},
             calls=[json.loads(row["body"]) for row in calls],
             inputs=[json.loads(row["input"]) for row in runs if row["input"]],
         )
@@ -127,8 +135,9 @@ class Erasure:
         return [(row["id"], row["skill"], row["version"]) for row in rows(self._db, sql, list(rowids))]
 
     def erase(self, found: dict[str, list[Any]]) -> None:
-        """Delete the rows in one transaction; of versions only the content goes, their numbers stay taken, and of
-        tombstones only the reason. What is deleted stands in the file until ``scrub``.
+        """Delete the rows in one transaction; of versions only the content goes, their numbers stay taken, of steps of
+        unfinished workflows only what they gave, and of tombstones only the reason. What is deleted stands in the file
+        until ``scrub``.
         """
         with store_errors(self._db):
             self._db.conn.execute("PRAGMA secure_delete = ON")
@@ -140,6 +149,9 @@ class Erasure:
                     conn.executemany(
                         "UPDATE tombstones SET reason = ? WHERE rowid = ?", [(PURGED, rowid) for rowid in ids]
                     )
+                elif table == "workflow_steps":  # that a write was made stays known: it must not be made twice
+                    emptied = "UPDATE workflow_steps SET body = NULL, changed = 1 WHERE run_id = ?"
+                    conn.executemany(emptied, [(run_id,) for run_id in ids])
                 else:
                     for chunk in _chunks(ids):
                         marks = ", ".join("?" * len(chunk))

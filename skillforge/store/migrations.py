@@ -271,8 +271,49 @@ _FOURTH = (
     "CREATE INDEX alignments_of ON alignments (question, judge)",
 )
 
+# What the steps of a workflow did, and how far unfinished workflow runs have come. ``key`` of a run says what was asked
+# of what, ``asked`` only by what name and input; a step without ``ended_at`` was begun, and nobody knows more. ``body``
+# is missing where nothing of it is kept; ``changed``: redaction took something out of it. Trajectories are imported
+# traces: ``id`` is the digest of ``body``, ``origin`` the digest of what was read before secrets were taken out.
+_FIFTH = (
+    "ALTER TABLE runs ADD COLUMN steps TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE attempts ADD COLUMN step TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE workflow_runs (
+        run_id TEXT NOT NULL PRIMARY KEY,
+        key TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        skill TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX workflow_runs_asked ON workflow_runs (asked)",
+    """CREATE TABLE workflow_steps (
+        run_id TEXT NOT NULL REFERENCES workflow_runs (run_id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        writes INTEGER NOT NULL,
+        body TEXT,
+        changed INTEGER NOT NULL DEFAULT 0,
+        started_at TEXT NOT NULL,
+        ended_at TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (run_id, key)
+    ) STRICT""",
+    """CREATE TABLE trajectories (
+        id TEXT NOT NULL PRIMARY KEY,
+        origin TEXT NOT NULL UNIQUE,
+        format TEXT NOT NULL,
+        source TEXT NOT NULL,
+        task_group TEXT NOT NULL,
+        reward REAL,
+        task TEXT NOT NULL,
+        case_id TEXT NOT NULL,
+        at TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX trajectories_group ON trajectories (task_group)",
+)
+
 # Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

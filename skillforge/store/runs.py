@@ -14,7 +14,7 @@ from skillforge.config import StoreIO
 from skillforge.errors import NotFound
 from skillforge.messages import Cost, Usage
 from skillforge.redact import Redactor
-from skillforge.run import Attempt, CheckResult, Run
+from skillforge.run import Attempt, CheckResult, Run, StepRun
 from skillforge.store.database import immediate, rows, utc_now
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit
 _RUN_COLUMNS = (
     "id, skill, version, digest, student, model, status, reason, input, output, checks,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
-    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at, alias, fallback"
+    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at, alias, fallback, steps"
 )
 _ATTEMPT_COLUMNS = (
     "run_id, n, kind, text, problems, stop, model,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
-    " usd, cost_estimated, cost_basis, latency_s, error, calls, list_usd"
+    " usd, cost_estimated, cost_basis, latency_s, error, calls, list_usd, step"
 )
-_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 26)})"
-_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 20)})"
+_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 27)})"
+_INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 21)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ class RunLog:
     ``store_io`` says what is kept of what went in and came out: ``redacted`` (the default) takes secrets out of all of
     it, ``full`` keeps inputs, outputs, texts, problems and check reasons as they are, ``none`` keeps none of these and
     no reason but that of an error or a fallback, and of these only what stands before the first ``:`` (not the one in
-    a model's name), because the rest may quote the input. Errors, reasons and tags are redacted always.
+    a model's name), because the rest may quote the input. Errors, reasons and tags are redacted always. The steps of a
+    workflow are kept alike: under ``none`` neither arguments nor values.
     """
 
     def __init__(self, db: Database, redactor: Redactor, store_io: StoreIO = "redacted") -> None:
@@ -81,6 +82,14 @@ class RunLog:
         """Store a run; returns its id, made here where ``run.id`` is empty. ``StoreError`` where the id is taken."""
         ready = self.prepare(run, source=source)
         with immediate(self._db) as conn:
+            self.write(conn, [ready])
+        return ready.id
+
+    def replace(self, run: Run, *, source: Source) -> str:
+        """Store a run that went on where it had ended in an error: its earlier row makes room."""
+        ready = self.prepare(run, source=source)
+        with immediate(self._db) as conn:
+            conn.execute("DELETE FROM runs WHERE id = ?", (ready.id,))
             self.write(conn, [ready])
         return ready.id
 
@@ -111,6 +120,7 @@ class RunLog:
             created_at,
             run.alias,
             self._why(run.fallback),
+            encode_json([self._step(step) for step in run.steps]) if run.steps else "[]",
         )
         attempts = tuple([_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts)])
         changed = output is not run.output and encoded != encode_json(run.output)
@@ -157,6 +167,7 @@ class RunLog:
                     latency_s=row["latency_s"],
                     error=row["error"],
                     calls=row["calls"],
+                    step=row["step"],
                 )
             )
         return attempts
@@ -175,12 +186,23 @@ class RunLog:
             self._error(attempt.error),
             attempt.calls,
             attempt.list_usd,
+            attempt.step,
         )
 
     def _check(self, check: CheckResult) -> dict[str, Any]:
         # A reason quotes the output.
         reason = "" if self.store_io == "none" else self._clean(check.reason)
         return {**dict(check), "reason": reason}
+
+    def _step(self, step: StepRun) -> dict[str, Any]:
+        kept = step.model_dump(mode="json")
+        kept["checks"] = [self._check(check) for check in step.checks]
+        if self.store_io != "none":
+            return {**kept, **{name: self._clean(kept[name]) for name in ("arguments", "output", "called", "reason")}}
+        # what was done and what it took, nothing of what went in and came out
+        kept["called"] = [{**call, "arguments": {}} for call in kept["called"]]
+        kept["reason"] = self._error(step.reason) if step.status == "error" else ""
+        return {**kept, "arguments": {}, "output": None}
 
     def _error(self, text: str) -> str:
         # Redacted before it is cut: a cut could leave a piece of a secret that no pattern knows any more.
@@ -288,4 +310,5 @@ def _run(row: Mapping[str, Any], attempts: list[Attempt]) -> Run:
         tags=json.loads(row["tags"]),
         alias=row["alias"],
         fallback=row["fallback"],
+        steps=tuple(StepRun.model_validate(step) for step in json.loads(row["steps"])),
     )

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from skillforge.contract import Validator, schema_problems
 from skillforge.engine.parse import find_json
+from skillforge.fieldlint import FIELD_NAME
 from skillforge.hygiene import hidden_text
-from skillforge.lint import FIELD_NAME, lint_skill
+from skillforge.lint import lint_skill
 from skillforge.messages import Value
 from skillforge.skill import Skill
 from skillforge.traffic.answers import Answers, Values

@@ -155,7 +155,7 @@ def test_all_and_doubled_and_no_examples():
         ({"checks": [{"type": "contains", "value": "bug"}]}, "t1: the solved answer fails the check contains at /"),
         ({"limits": {"input_tokens": 1}}, "limits.input_tokens is 1"),
         ({"checks": [{"type": "custom", "name": "f"}]}, "checks[0]: custom needs code"),
-        ({"steps": [{"id": "a"}]}, "steps: workflows are not supported"),
+        ({"steps": [{"id": "a"}]}, "steps[0]: the step a says nothing to do"),
         ({"schema": "skillforge/v9"}, "schema"),
         ({"nme": 1}, "nme: unknown key"),
     ],

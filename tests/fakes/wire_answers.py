@@ -223,7 +223,10 @@ def _response_items(answer: Answer, body: Mapping[str, Any], number: int, status
     items: list[dict[str, Any]] = []
     if answer.thinking:
         summary = [{"type": "summary_text", "text": answer.thinking}]
-        items.append({"type": "reasoning", "id": f"rs_{number}", "summary": summary, "status": "completed"})
+        thought = {"type": "reasoning", "id": f"rs_{number}", "summary": summary, "status": "completed"}
+        if "reasoning.encrypted_content" in (body.get("include") or ()):
+            thought["encrypted_content"] = f"sealed-{number}"
+        items.append(thought)
     if answer.refusal or answer.text or not answer.tool_calls:
         asked = answer.logprobs and "message.output_text.logprobs" in (body.get("include") or ())
         logprobs = _logprobs(answer.text) if asked else []

@@ -135,3 +135,12 @@ def test_a_model_that_the_price_list_marks_is_known_to_end():
     assert found is not None
     assert (found.day, found.source.startswith("genai-prices")) == (None, True)
     assert retirement(Address("m", "openai-chat", "http://127.0.0.1:9/v1", "grok-2-1212", ModelOptions())) is None
+
+
+def test_a_model_calls_tools_unless_the_settings_say_that_it_cannot():
+    plain = network(endpoints=endpoint()).provider("own:m")
+    without = network(endpoints=endpoint(tools=False)).provider("own:m")
+    one = network(endpoints=endpoint(), models={"own:m": {"tools": False}}).provider("own:m")
+    assert (plain.native_tools, without.native_tools, one.native_tools) == (True, False, False)
+    assert plain.fingerprint() != without.fingerprint() == one.fingerprint()
+    assert network(endpoints=endpoint(tools=True)).provider("own:m").fingerprint() == plain.fingerprint()

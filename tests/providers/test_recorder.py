@@ -288,3 +288,10 @@ def test_two_processes_recording_at_once_tear_no_line(tmp_path):
     assert list(first) == ["provenance"]
     asked = {(row["request"]["input"]["who"], row["request"]["input"]["number"]) for row in others}
     assert (len(others), len(asked)) == (300, 300)
+
+
+def test_a_recording_knows_whether_its_model_called_tools(tmp_path, asking):
+    record = recorder(tmp_path)
+    record.add("local:a", asking(), said("x"), native_tools=False)
+    record.add("local:b", asking(), said("x"))
+    assert [replay_of(tmp_path, name).native_tools for name in ("local:a", "local:b")] == [False, True]

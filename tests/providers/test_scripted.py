@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from skillforge.errors import NotFound, ProviderError, ProviderTimeout, SkillFileError
-from skillforge.messages import Completion, Message, Request
+from skillforge.messages import Completion, Message, Request, RequestKey
 from skillforge.providers.scripted import Scripted
 
 
@@ -133,7 +133,7 @@ def test_the_fingerprint_follows_what_is_measured_answers_and_latency(tmp_path):
     [
         ({"answer": []}, "answer"),
         ({"answers": [{"when": {"rol": "x"}, "reply": 1}]}, r"answers\[0\]\.when\.rol"),
-        ({"answers": [{"when": {}}]}, r"answers\[0\]\.reply"),
+        ({"answers": [{"when": {}}]}, r"answers\[0\]"),
         ({"log": "../outside.jsonl"}, "log"),
         ({"log": "script.yaml"}, "log"),
         ({"fail_every": -1}, "fail_every"),
@@ -151,3 +151,33 @@ def test_a_wrong_script_is_refused_with_its_field(tmp_path, content, field):
 def test_a_missing_script_is_not_found(tmp_path):
     with pytest.raises(NotFound, match=r"none\.yaml"):
         Scripted.from_file(tmp_path / "none.yaml")
+
+
+def test_a_script_calls_tools_turn_by_turn(tmp_path):
+    script = tmp_path / "agent.yaml"
+    script.write_text(
+        "answers:\n"
+        "  - when: {role: solve}\n"
+        "    calls: [{tool: get_order, arguments: {order_id: A-17}}, {tool: get_order, arguments: {order_id: Z}}]\n"
+        "  - {when: {role: solve-turn2}, reply: I pay it back., calls: [{tool: refund_order}]}\n"
+        "  - {when: {role: solve-turn3}, reply: {refunded: 4900}}\n"
+    )
+    provider = Scripted.from_file(script)
+    request = Request(messages=(Message.of("user", "u"),), key=RequestKey(role="solve", task="t", input={}))
+    first = anyio.run(provider.complete, request)
+    assert (first.stop, first.text) == ("tool_calls", "")
+    assert [(call.id, call.name, call.arguments) for call in first.message.tool_calls] == [
+        ("call-1", "get_order", {"order_id": "A-17"}),
+        ("call-2", "get_order", {"order_id": "Z"}),
+    ]
+    later = request.model_copy(
+        update={
+            "messages": (*request.messages, first.message),
+            "key": request.key.model_copy(update={"role": "solve-turn2"}),
+        }
+    )
+    second = anyio.run(provider.complete, later)
+    assert (second.text, second.message.tool_calls[0].id) == ("I pay it back.", "call-3")
+    last = later.model_copy(update={"key": request.key.model_copy(update={"role": "solve-turn3"})})
+    assert (answered := anyio.run(provider.complete, last)).stop == "stop"
+    assert answered.text == '{"refunded": 4900}'

@@ -87,15 +87,23 @@ def _figures(report: EvalReport) -> str:
         "list price",
         "errors",
     ]
+    arms = (report.teacher, *report.arms)
+    flows = any(arm.model_calls is not None for arm in arms)
+    head += ["model calls", "tool calls"] if flows else []
     rows = []
-    for arm in (report.teacher, *report.arms):
+    for arm in arms:
         bounds = f"{100 * arm.bounds.low:.1f} to {100 * arm.bounds.high:.1f}"
         listed = dollars(arm.list_usd_per_1000, arm.cost_estimated)
         paid = dollars(arm.usd_per_1000, arm.cost_estimated)
         times = [seconds(arm.p50_s), seconds(arm.p95_s)]
         shares = [percent(arm.quality), bounds, percent(arm.checks_passed)]
-        rows.append([code(label(report, arm)), str(arm.n), *shares, *times, paid, listed, str(arm.errors)])
+        calls = [_mean_of(arm.model_calls), _mean_of(arm.tool_calls)] if flows else []
+        rows.append([code(label(report, arm)), str(arm.n), *shares, *times, paid, listed, str(arm.errors), *calls])
     return _table(head, rows)
+
+
+def _mean_of(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _rule(report: EvalReport) -> str:

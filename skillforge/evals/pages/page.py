@@ -192,6 +192,8 @@ def _quality_table(report: EvalReport, arms: Sequence[ArmReport]) -> Table:
 
 def _cost_table(report: EvalReport, arms: Sequence[ArmReport]) -> Table:
     head = ["arm", "$ per 1,000", "list price", "tokens in", "out", "p50", "p95", "checks passed", "repaired", "errors"]
+    flows = any(arm.model_calls is not None for arm in arms)
+    head += ["model calls", "tool calls"] if flows else []
     rows = [
         [
             label(report, arm),
@@ -204,10 +206,15 @@ def _cost_table(report: EvalReport, arms: Sequence[ArmReport]) -> Table:
             percent(arm.checks_passed),
             f"{arm.repaired:,}",
             f"{arm.errors:,}",
+            *([_mean_of(arm.model_calls), _mean_of(arm.tool_calls)] if flows else []),
         ]
         for arm in arms
     ]
     return Table("Cost, speed, reliability", head, rows)
+
+
+def _mean_of(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _count(value: float | None) -> str:

@@ -281,6 +281,7 @@ def _report(
         suite_digest="" if suite is None else suite.digest(),
         split="all",
         cases=len(cases),
+        simulated=sum(case.metadata.get("provenance") == "simulated" for case in cases),
         decision=measure.decision.model_copy(update={"metric": measure.metric.name}),
         reference=summary.reference,
         teacher=summary.arms[0],

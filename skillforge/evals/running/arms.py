@@ -15,6 +15,7 @@ from skillforge.engine.frame import HARNESS, bare_skill, epoch_role, examples_sk
 from skillforge.engine.nomodel import NoModelExecutor, label_fields
 from skillforge.engine.recorded import TODAY, RecordedExecutor
 from skillforge.errors import UsageError
+from skillforge.evals.running.sandboxed import loop_skill, prompts_of
 from skillforge.providers.replay import Replay
 from skillforge.skill import Skill
 
@@ -93,7 +94,8 @@ def build_arms(
     wanted: Wanted = Wanted(),
 ) -> list[Arm]:
     """Teacher first, then its second pass, what is used today, no-model (for label outputs), then for every student
-    bare, raw, examples, skill and variants, then the caller's own programs.
+    bare, raw, examples, skill and variants, then the caller's own programs. Of a workflow, bare is the loop that it
+    replaces: the same student with the same tools.
 
     Of ``wanted.kinds`` those are built that say something here: ``examples`` where the skill has some, ``raw`` where
     it is not the same as bare (a text has no contract). All see one frame and one contract. Programs, like today's
@@ -102,9 +104,9 @@ def build_arms(
     Where the teacher's answers are those of ``today``, leave ``today`` out: they are one arm. Raises ``UsageError`` for
     two arms of one name.
     """
-    bare = bare_skill(skill)
-    arms = [Arm("teacher", "teacher", bare, teacher, most=_most_answers(teacher, wanted.repeat))]
-    if wanted.again and _can_answer_again(teacher, wanted.repeat):
+    bare = loop_skill(skill) if skill.is_workflow else bare_skill(skill)
+    arms = [Arm("teacher", "teacher", bare, teacher, most=_most_answers(teacher, bare, wanted.repeat))]
+    if wanted.again and _can_answer_again(teacher, bare, wanted.repeat):
         arms.append(second_pass(arms[0], "again", wanted.repeat))
     if today is not None and "today" in wanted.kinds:
         arms.append(Arm(TODAY, "today", bare, today, most=1))
@@ -139,7 +141,7 @@ def against_itself(arms: list[Arm], repeat: int) -> list[Arm]:
             f"one arm is measured against itself, not {names}", hint="name one of them: --students, --arms"
         )
     first = candidates[0] if candidates else arms[0]
-    if not _can_answer_again(first.executor, repeat):
+    if not _can_answer_again(first.executor, first.skill, repeat):
         raise UsageError(
             f"{first.name} holds one answer to a case: against itself it differs in none",
             hint="name a model that answers, not a recording",
@@ -151,9 +153,9 @@ def _forms(skill: Skill, bare: Skill, wanted: Wanted) -> Iterator[tuple[str, Arm
     """What each student runs: how the arm is called, its kind, its form of the skill."""
     if "bare" in wanted.kinds:
         yield "bare", "bare", bare
-    if "raw" in wanted.kinds and skill.output != "text":
+    if "raw" in wanted.kinds and skill.output != "text" and not skill.is_workflow:
         yield "raw", "raw", raw_skill(skill)
-    if "examples" in wanted.kinds and skill.examples.items:
+    if "examples" in wanted.kinds and skill.examples.items and not skill.is_workflow:
         yield "examples", "examples", examples_skill(skill)
     if "skill" in wanted.kinds:
         yield "+ skill", "skill", skill
@@ -161,23 +163,31 @@ def _forms(skill: Skill, bare: Skill, wanted: Wanted) -> Iterator[tuple[str, Arm
         yield f"+ {variant.name}", "variant", variant
 
 
-def _most_answers(teacher: Executor, repeat: int) -> int | None:
+def _most_answers(teacher: Executor, skill: Skill, repeat: int) -> int | None:
     """How many answers to a case a teacher holds, where it is a recording."""
     if isinstance(teacher, RecordedExecutor | NoModelExecutor):
         return 1
-    if repeat > 1 and isinstance(teacher, PromptExecutor) and isinstance(teacher.provider, Replay):
-        recorded = (teacher.provider.answers_role(epoch_role(teacher.role, epoch)) for epoch in range(repeat))
+    prompts = prompts_of(teacher)
+    if repeat > 1 and prompts is not None and isinstance(prompts.provider, Replay):
+        recorded = (prompts.provider.answers_role(_role(prompts, skill, epoch)) for epoch in range(repeat))
         return max(1, next((epoch for epoch, there in enumerate(recorded) if not there), repeat))
     return None
 
 
-def _can_answer_again(executor: Executor, repeat: int) -> bool:
+def _can_answer_again(executor: Executor, skill: Skill, repeat: int) -> bool:
     """Whether it can be asked once more after ``repeat`` answers: a recording only where that was recorded."""
     if isinstance(executor, RecordedExecutor | NoModelExecutor):
         return False
-    if isinstance(executor, PromptExecutor) and isinstance(executor.provider, Replay):
-        return executor.provider.answers_role(epoch_role(executor.role, repeat))
+    prompts = prompts_of(executor)
+    if prompts is not None and isinstance(prompts.provider, Replay):
+        return prompts.provider.answers_role(_role(prompts, skill, repeat))
     return True
+
+
+def _role(prompts: PromptExecutor, skill: Skill, epoch: int) -> str:
+    """The role in which a model is first asked: of a workflow that of a step."""
+    asking = next((step.id for step in skill.steps if step.kind in ("prompt", "agent")), "")
+    return epoch_role(f"{prompts.role}:{asking}" if asking else prompts.role, epoch)
 
 
 def _votable(skill: Skill, decision: Decision) -> bool:

@@ -197,6 +197,8 @@ def _arm(
         output_tokens=_mean([answer.output_tokens for answer in answered]),
         p50_s=percentile(latencies, 50),
         p95_s=percentile(latencies, 95),
+        model_calls=_mean([answer.model_calls for answer in answered]),
+        tool_calls=_mean([answer.tool_calls for answer in answered]),
     )
 
 

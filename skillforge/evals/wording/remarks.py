@@ -120,6 +120,9 @@ def _scope(report: EvalReport) -> list[str]:
         lines.append(f"only a part was measured: {one_line(' '.join(filter(None, part)))}")
     if report.repeat > 1:
         lines.append(f"every case was answered {report.repeat} times; the mean of its scores counts")
+    if report.simulated:
+        which = "all" if report.simulated >= report.cases else f"{report.simulated:,} of {report.cases:,}"
+        lines.append(f"{which} cases are simulated: a model wrote them, real inputs may be answered otherwise")
     return lines
 
 

@@ -15,6 +15,7 @@ from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skillfile import read_skill
 from skillforge.store.registry import Registry
+from skillforge.store.trajectories import TrajectoryLog
 
 
 def verify(work: Workspace) -> list[str]:
@@ -30,6 +31,7 @@ def verify(work: Workspace) -> list[str]:
         try:
             registry = Registry(work.database, work.redactor)
             problems += registry.verify()
+            problems += TrajectoryLog(work.database, work.redactor).verify()
             catch_up(work.root, work.database, registry, lambda message: None)  # what is wrong is told below
         except StoreError as exc:
             problems.append(str(exc))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,17 +16,19 @@ from pydantic import Field
 
 from skillforge.case import Case
 from skillforge.config import STATE_FOLDER, find_root, store_io
-from skillforge.engine.author import Draft, author
+from skillforge.engine.author import Draft, Prove, author
 from skillforge.engine.frame import HARNESS
-from skillforge.engine.prove import prove
+from skillforge.engine.prove import is_plans_fault, prove
 from skillforge.engine.retold import trace_calls
 from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
 from skillforge.forge.making.from_log import Recorded
+from skillforge.forge.making.solving import Loops, TeacherTools, called_tools, goes_on, opened_box
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
-from skillforge.messages import Cost, Value
+from skillforge.messages import Cost, Message, Value
+from skillforge.providers.base import Provider
 from skillforge.ref import check_name
 from skillforge.run import Run
 from skillforge.skill import Skill
@@ -44,6 +46,9 @@ class Created(Value):
     ``cost`` is what all the teacher's answers cost, ``spent_usd`` what this command paid of it (``None``: unknown).
     ``from_log`` names the group whose recorded answers stood for the teacher's: they cost nothing again; ``unsolved``
     ones were left out, by reason in ``left_out``, and ``labelled`` ones hold a person's answer.
+
+    Of a workflow: ``steps``, of which ``asking`` ask a model; ``turns`` is how many the teacher took for an input, on
+    average.
     """
 
     name: str
@@ -66,13 +71,16 @@ class Created(Value):
     from_log: str = ""
     labelled: int = 0
     left_out: dict[str, int] = Field(default_factory=dict)
+    steps: int = 0
+    asking: int = 0
+    turns: float = 0.0
     skill: Skill = Field(exclude=True, repr=False)
 
 
 @dataclass(frozen=True)
 class CreatePlan:
     """The caller's wishes. ``folder`` is where ``<name>/skill.yaml`` is written. ``recorded`` answers stand for cases
-    that the teacher would solve.
+    that the teacher would solve. ``tools`` are what it may call while it solves.
     """
 
     task: str
@@ -83,12 +91,29 @@ class CreatePlan:
     name: str | None = None
     suite: str | None = None
     terms: Terms = NO_TERMS
+    tools: TeacherTools | None = None
 
 
-async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[[str, int, int], None]) -> Created:
+Mend = Callable[[Draft, Prove], Awaitable[Draft]]
+"""Gets a draft that may be stored and what proves one; returns the draft to store."""
+
+
+async def _as_it_is(draft: Draft, prove: Prove) -> Draft:
+    return draft
+
+
+async def create_skill(
+    work: Workspace,
+    plan: CreatePlan,
+    on_progress: Callable[[str, int, int], None],
+    *,
+    session: Session | None = None,
+    mend: Mend = _as_it_is,
+) -> Created:
     """Run the whole path. What the teacher answered is kept as it comes, solved inputs for good and drafts until there
     is a skill, so a second try pays only for what is missing (unless ``store_io`` is ``none``). A draft that is refused
-    writes no skill file.
+    writes no skill file. ``session`` holds the models of what this create is a part of; ``mend`` may bring a better
+    draft before one is stored.
 
     Raises ``TeacherError`` when the draft stayed wrong after one repair (drafts and problems are kept in a file),
     ``ProviderError`` when the teacher cannot be reached, ``SecretFound`` for a draft that holds a secret.
@@ -98,7 +123,7 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
         (work.root / STATE_FOLDER).mkdir(parents=True, exist_ok=True)
     if plan.suite and not (work.root / plan.suite).is_file():
         work.say(f"the suite {plan.suite} does not exist yet: write it before you measure")
-    session = Session(work, plan.terms)
+    session = session or Session(work, plan.terms)
     teacher = session.provider(plan.teacher)
     given = await _given(work, plan, session, on_progress)
     good = given.good
@@ -109,23 +134,36 @@ async def create_skill(work: Workspace, plan: CreatePlan, on_progress: Callable[
             return narrow
         on_progress("prove", 0, min(PROVE, len(good)))
         runs[:] = await prove(skill, good, teacher, count=PROVE)
-        if failed := [run for run in runs if run.status == "error"]:
+        if failed := [run for run in runs if run.status == "error" and not is_plans_fault(run)]:
             raise ProviderError(
                 f"the draft could not be run on its own inputs: {failed[0].reason}", hint=_when_again(work, "the rest")
             )
         return tuple(f"run on its own input {run.input}: {run.reason}" for run in runs if run.status != "ok")
 
     on_progress("author", 0, 1)
-    proposal = plan.recorded.proposal if plan.recorded is not None else None
-    draft = await author(plan.task, good, teacher, name=plan.name, proposal=proposal, prove=prove_draft)
+    draft = await _drafted(plan, good, teacher, prove_draft)
     if draft.skill is None or draft.problems:
         session.finish()  # the next try is to bring another draft
         raise _refused(work, plan, draft)
+    proved = list(runs)
+    mended = await mend(draft, prove_draft)
+    runs = proved if mended.skill is draft.skill else runs
+    draft = mended
     saved, skill, path = _store(work, plan, draft)
     for run in runs:
         work.runs.add(run.model_copy(update={"version": saved.version}), source="create")
     session.finish()
     return _created(plan, saved, skill, path, given, draft, runs, session.spent_usd)
+
+
+async def _drafted(plan: CreatePlan, good: Sequence[Trace], teacher: Provider, prove: Prove) -> Draft:
+    """What the teacher did with tools becomes a workflow, else a prompt skill."""
+    if any(called_tools(trace) for trace in good):
+        from skillforge.engine.compiling.propose import author_workflow
+
+        return await author_workflow(plan.task, good, teacher, name=plan.name, prove=prove)
+    proposal = plan.recorded.proposal if plan.recorded is not None else None
+    return await author(plan.task, good, teacher, name=plan.name, proposal=proposal, prove=prove)
 
 
 @dataclass(frozen=True)
@@ -152,12 +190,19 @@ async def _given(
     def solved_one(trace: Trace) -> None:
         nonlocal done
         done += 1
-        if trace.error:
+        if goes_on(trace):
+            session.left_open()
+        elif trace.error:
             session.stored()  # an answer that solves nothing is not worth finding again
         on_progress("solve", done, len(plan.cases))
 
-    journal = _Counted(work, session, plan.teacher)
-    traces = await solve(plan.task, plan.cases, session.provider(plan.teacher), journal, solved_one)
+    teacher, journal = session.provider(plan.teacher), _Counted(work, session, plan.teacher)
+    async with opened_box(work, plan.tools, plan.terms) as box:
+        if box is None:
+            traces = await solve(plan.task, plan.cases, teacher, journal, solved_one)
+        else:
+            loops = Loops(work, box, plan.tools or TeacherTools(None), on_progress)
+            traces = await loops.solve(plan.task, plan.cases, teacher, journal, solved_one)
     good = [_redacted(work, trace) for trace in _usable(work, traces)]
     paid = {json.dumps(trace.input, sort_keys=True): trace.cost for trace in good}  # equal inputs are asked once
     return _Given(good, [*paid.values()], len(traces) - len(good), journal.reused)
@@ -174,14 +219,22 @@ def require_plan(plan: CreatePlan) -> None:
 
 
 def _store(work: Workspace, plan: CreatePlan, draft: Draft) -> tuple[SavedVersion, Skill, Path]:
-    """The draft as a file and as a version of the registry."""
     assert draft.skill is not None
-    provenance = _provenance(plan, draft)
-    planned = draft.skill.model_copy(update={"suite": plan.suite})
-    work.registry.refuse_secrets(planned, provenance=provenance)  # before any file is touched
-    folder = plan.folder / draft.skill.name
+    return store_skill(work, plan.folder, draft.skill, _provenance(plan, draft), suite=plan.suite)
+
+
+def store_skill(
+    work: Workspace, parent: Path, drafted: Skill, provenance: dict[str, Any], *, suite: str | None = None
+) -> tuple[SavedVersion, Skill, Path]:
+    """The draft as a file (``parent/<name>/skill.yaml``) and as a version of the registry. What stood there is kept.
+
+    Raises ``SecretFound``, before any file is touched.
+    """
+    planned = drafted.model_copy(update={"suite": suite})
+    work.registry.refuse_secrets(planned, provenance=provenance)
+    folder = parent / drafted.name
     standing = _keep_what_stands(work, folder, planned)
-    skill = planned.model_copy(update={"suite": plan.suite or (standing.suite if standing else None)})
+    skill = planned.model_copy(update={"suite": suite or (standing.suite if standing else None)})
     path = write_skill(skill, folder)
     return save_file(work, path, provenance=provenance), skill, path  # read back: the file is the truth
 
@@ -193,13 +246,14 @@ class _Counted:
         self._log = work.traces
         self._session = session
         self._teacher = teacher
+        self._native_tools = session.provider(teacher).native_tools
         self.reused = 0
 
     def known(self, keys: Any) -> dict[str, Trace]:
         found = self._log.known(keys)
         self.reused = len(found)
         for trace in found.values():
-            self._session.record(self._teacher, trace_calls(trace))
+            self._session.record(self._teacher, trace_calls(trace, native_tools=self._native_tools))
         return found
 
     def add(self, key: str, trace: Trace, teacher: str) -> None:
@@ -209,7 +263,8 @@ class _Counted:
 
 def _redacted(work: Workspace, trace: Trace) -> Trace:
     clean = work.redactor.value
-    return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output)})
+    said = tuple(Message.model_validate(clean(message.model_dump())) for message in trace.messages)
+    return trace.model_copy(update={"input": clean(trace.input), "output": clean(trace.output), "messages": said})
 
 
 def _keep_what_stands(work: Workspace, folder: Path, planned: Skill) -> Skill | None:
@@ -264,7 +319,8 @@ def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
         "model": draft.model,
         "harness": HARNESS,
         "inputs": len(plan.cases) if plan.recorded is None else len(plan.recorded.traces),
-        **({} if plan.recorded is None else {"from_log": plan.recorded.group}),
+        **({"from_log": plan.recorded.group} if plan.recorded is not None and plan.recorded.group else {}),
+        **({} if plan.tools is None else {"source": "untrusted"}),  # results of tools are nobody's word
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
     }
@@ -272,10 +328,6 @@ def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
 
 def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
     """Keep everything the teacher said, then say clearly what is wrong with it."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    folder = work.root / STATE_FOLDER / "failed"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"create-{stamp}.json"
     body = {
         "task": plan.task,
         "teacher": plan.teacher,
@@ -285,13 +337,23 @@ def _refused(work: Workspace, plan: CreatePlan, draft: Draft) -> TeacherError:
         if plan.recorded is None
         else [trace.case_id for trace in plan.recorded.traces],
     }
-    target.write_text(json.dumps(work.redactor.value(body), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    target = keep_answers(work, body)
     listed = work.redactor.text("\n".join(f"  {problem}" for problem in draft.problems))  # they quote answers
     return TeacherError(
         f"the teacher's skill stayed wrong after one repair:\n{listed}",
         hint=f"its drafts are in {target}; {_when_again(work, 'a new skill')}",
         trace_path=str(target),
     )
+
+
+def keep_answers(work: Workspace, body: Mapping[str, Any]) -> Path:
+    """Write what a refused create was answered, without secrets, to a file of its own."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    folder = work.root / STATE_FOLDER / "failed"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"create-{stamp}.json"
+    target.write_text(json.dumps(work.redactor.value(dict(body)), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    return target
 
 
 def _created(
@@ -327,5 +389,8 @@ def _created(
         from_log=recorded.group if recorded is not None else "",
         labelled=recorded.labelled if recorded is not None else 0,
         left_out=dict(recorded.left_out) if recorded is not None else {},
+        steps=len(skill.steps),
+        asking=sum(step.kind in ("prompt", "agent") for step in skill.steps),
+        turns=sum(len(trace.turns) for trace in given.good) / len(given.good) if skill.steps else 0.0,
         skill=skill,
     )

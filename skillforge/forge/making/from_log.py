@@ -43,7 +43,7 @@ class Recorded:
     task: str
     name: str
     suite: str
-    proposal: Proposal
+    proposal: Proposal | None
     traces: tuple[Trace, ...]
     left_out: Mapping[str, int]
     labelled: int

@@ -12,6 +12,7 @@ from skillforge.errors import UsageError
 from skillforge.evals.sampling import training_cases
 from skillforge.forge.making.create import CreatePlan
 from skillforge.forge.making.from_log import recorded_answers
+from skillforge.forge.making.solving import TeacherTools
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import SKILLS_FOLDER
 from skillforge.forge.workspace import Workspace
@@ -32,6 +33,7 @@ class Source:
     name: str | None = None
     folder: str | Path | None = None
     suite: str | None = None
+    tools: TeacherTools | None = None
 
 
 def create_plan(work: Workspace, source: Source, terms: Terms = NO_TERMS) -> CreatePlan:
@@ -45,7 +47,18 @@ def create_plan(work: Workspace, source: Source, terms: Terms = NO_TERMS) -> Cre
     if not source.from_log:
         if logs:
             raise UsageError("logs are given, but no group of them", hint="name it with --from-log GROUP")
-        return CreatePlan(source.task, cases, teacher, folder, name=source.name, suite=source.suite, terms=terms)
+        return CreatePlan(
+            source.task,
+            cases,
+            teacher,
+            folder,
+            name=source.name,
+            suite=source.suite,
+            terms=terms,
+            tools=source.tools,
+        )
+    if source.tools is not None:
+        raise UsageError("tools are given beside a log", hint="nothing is solved there: leave the tools out")
     if cases:
         raise UsageError("inputs are given beside a log", hint="a skill from a log is made of its suite's train cases")
     recorded = recorded_answers(work, source.from_log, logs=[Path(path) for path in logs], suite=source.suite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,10 +17,11 @@ from skillforge.evals.answer import Answer, Table
 from skillforge.evals.running.arms import Arm
 from skillforge.evals.running.evaluate import OnSample, evaluate, recall
 from skillforge.evals.running.limits import Meter
+from skillforge.evals.running.sandboxed import prompts_of
 from skillforge.evals.running.sequential import evaluate_sequentially
 from skillforge.evals.verdict.summary import Measure
 from skillforge.forge.measuring.judging import judge_table, open_judges
-from skillforge.forge.measuring.plan import EvalPlan, OnStart, Prepared, prepare
+from skillforge.forge.measuring.plan import EvalPlan, OnStart, Prepared, prepare, with_tools
 from skillforge.forge.measuring.reporting import (
     Circumstances,
     Measured,
@@ -46,7 +47,20 @@ async def evaluate_skill(
     further call makes sense: what was measured is kept.
     """
     session = Session(work, plan.terms)
-    ready = prepare(work, version, plan, session.executor)
+    async with with_tools(work, version.skill, plan, session.executor) as executor:
+        ready = prepare(work, version, plan, executor)
+        return await _evaluate(work, version, plan, session, ready, on_start, on_sample)
+
+
+async def _evaluate(
+    work: Workspace,
+    version: SkillVersion,
+    plan: EvalPlan,
+    session: Session,
+    ready: Prepared,
+    on_start: OnStart,
+    on_sample: OnSample,
+) -> Measured:
     for arm in ready.arms:
         _ = arm.executor.identity  # opens every model: a wrong name must not be found after half is paid for
     open_judges(session, ready)
@@ -65,7 +79,7 @@ async def evaluate_skill(
     else:
         table = await evaluate(ready.arms, ready.cases, journal, counted, ready.suite.repeat, meter)
     if plan.terms.record is not None:
-        _record(work, session, ready, table)
+        _record(work, session, ready, table, journal.added)
     return await _finish(work, version, plan, ready, table, session, counted, started, meter)
 
 
@@ -79,7 +93,8 @@ async def rescore_skill(work: Workspace, version: SkillVersion, plan: EvalPlan, 
     def unopened(name: str, *, role: str = "run") -> PromptExecutor:  # no key is needed to read what was answered
         return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
 
-    ready = prepare(work, version, plan, unopened)
+    async with with_tools(work, version.skill, plan, unopened) as executor:
+        ready = prepare(work, version, plan, executor)
     on_start(ready.arms, ready.cases, ready.suite.repeat)
     started = time.monotonic()
     counted = _Counting(lambda arm, case_id, answer, reused: None)
@@ -134,23 +149,30 @@ def told_without_secrets(work: Workspace) -> Iterator[None]:
         raise told from None  # a traceback must not show it either
 
 
-def _record(work: Workspace, session: Session, ready: Prepared, table: Table) -> None:
-    """A recording is whole: answers that an earlier eval paid for are written into it too, where it kept them."""
+def _record(work: Workspace, session: Session, ready: Prepared, table: Table, added: Collection[str]) -> None:
+    """A recording is whole: answers that an earlier eval paid for are written into it too, where it kept them. What was
+    ``added`` now is in it already; of a workflow nobody kept what its steps were asked.
+    """
     lost = 0
     inputs = {case.id: case.input for case in ready.cases}
     for arm in ready.arms:
-        if not isinstance(arm.executor, PromptExecutor):
+        model = prompts_of(arm.executor)
+        if model is None:
+            continue
+        if arm.skill.is_workflow:
+            lost += sum(a.status == "ok" and a.key not in added for given in table[arm.name].values() for a in given)
             continue
         for case_id, epochs in table[arm.name].items():
             stored = work.samples.stored(answer.key for answer in epochs)
             for number, answer in enumerate(epochs):
-                role = epoch_role(arm.executor.role, arm.first_epoch + number)
+                role = epoch_role(model.role, arm.first_epoch + number)
                 run = stored[answer.key].run if answer.key in stored else None
                 calls = [] if run is None else sample_calls(arm.skill, inputs[case_id], run, role)
                 session.record(arm.executor.student, calls)
                 lost += not calls and answer.status == "ok" and (run is None or bool(run.attempts))
     if lost:
-        work.say(f"{lost} samples are not in the recording: an earlier eval kept no texts (store_io = none)")
+        why = "an earlier eval kept no texts of them (store_io = none, or steps of a workflow)"
+        work.say(f"{lost} samples are not in the recording: {why}")
 
 
 class _SampleJournal:
@@ -161,6 +183,7 @@ class _SampleJournal:
         self._version = version
         self._session = session
         self._clean = work.redactor.value if cleaned else None
+        self.added: set[str] = set()
         self._write = Together(work.samples.write, hopeless=is_of_the_file)  # answers that come at once share a commit
 
     def known(self, keys: Iterable[str]) -> dict[str, Sample]:
@@ -170,6 +193,7 @@ class _SampleJournal:
         # only the skill's own arm runs this very version; the other arms run forms derived from it
         version = self._version.version if sample.run.digest == self._version.digest else None
         await self._write(self._log.prepare(sample, version=version))
+        self.added.add(sample.key)
         if sample.status == "ok":
             self._session.stored()
         else:

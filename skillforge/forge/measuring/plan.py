@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,6 +24,7 @@ from skillforge.evals.report import Excluded
 from skillforge.evals.running.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
 from skillforge.evals.running.evaluate import OnSample
 from skillforge.evals.running.limits import Limits
+from skillforge.evals.running.sandboxed import EvalTools, Sandbox, SandboxedExecutor, eval_tools
 from skillforge.evals.sampling import choose_split, filtered, stratified
 from skillforge.evals.scorers.own import OwnScorer
 from skillforge.evals.scorers.resolve import Scorers, scorers_of, spec_of_text
@@ -33,13 +36,14 @@ from skillforge.skillfile import read_skill
 from skillforge.store.registry import SkillVersion
 from skillforge.suitefile import read_suite
 from skillforge.today import read_today
+from skillforge.tools.opening import ToolsGiven
 
 RECORDED = "recorded"
 EVALS_FOLDER = "evals"
 _ONE_ANSWER = "one answer counts as several cases (give them a cluster, or leave them out)"
 _GIVEN = "given"  # the name of a scorer that the caller spelled out
 
-Executors = Callable[..., PromptExecutor]
+Executors = Callable[..., Executor]
 OnStart = Callable[[Sequence[Arm], Sequence[Case], int], None]
 """Called before the first call with the arms, the cases, and how often each arm answers each case."""
 
@@ -56,6 +60,9 @@ class EvalWishes(TypedDict, total=False):
     function ``(output, expected, …) -> score``. ``judge``: the model that grades. ``against_itself``: the arms of the
     skill against their own second answers. ``max_errors`` and ``time_limit_s`` (seconds) stop an eval; what was
     measured is kept. ``terms`` may hold a budget and a recording.
+
+    ``tools`` are what a workflow calls; those that write only from a recording, or of a ``sandbox``: a function (or
+    ``module:function``) that is called with a case's input and gives a context manager of tools, once an execution.
     """
 
     students: Collection[str]
@@ -74,6 +81,8 @@ class EvalWishes(TypedDict, total=False):
     max_errors: int | None
     time_limit_s: float | None
     terms: Terms
+    tools: ToolsGiven
+    sandbox: str | Sandbox | None
     on_start: OnStart
     on_sample: OnSample
 
@@ -97,6 +106,8 @@ class EvalPlan:
     against_itself: bool = False
     limits: Limits = field(default_factory=Limits)
     terms: Terms = NO_TERMS
+    tools: ToolsGiven = None
+    sandbox: str | Sandbox | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,25 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
     if plan.against_itself:
         arms = against_itself(arms, suite.repeat)
     return Prepared(suite, split, cases, arms, scorers, excluded, limit, _wished(declared, plan))
+
+
+@asynccontextmanager
+async def with_tools(
+    work: Workspace, skill: Skill, plan: EvalPlan, executor: Callable[..., PromptExecutor]
+) -> AsyncIterator[Executors]:
+    """``executor`` for the skills of an eval: where one is a workflow, with the tools of the plan (default: those of
+    the Forge). Raises ``UsageError`` for tools that are missing or would write for real.
+    """
+    if not any(form.is_workflow for form in (skill, *(read_skill(path).skill for path in plan.variants))):
+        yield executor
+        return
+    tools = work.tools if plan.tools is None and plan.sandbox is None else plan.tools
+    async with eval_tools(skill, tools, plan.sandbox) as opened:
+        yield partial(_sandboxed, executor, opened)
+
+
+def _sandboxed(executor: Callable[..., PromptExecutor], tools: EvalTools, name: str, *, role: str = "run") -> Executor:
+    return SandboxedExecutor(executor(name, role=role), tools)
 
 
 def find_suite(work: Workspace, version: SkillVersion, path: Path | None) -> Suite:
@@ -243,6 +273,7 @@ def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> tuple[list[Case
     """
     shown = {canonical_json(complete_input(skill, example.input)) for example in skill.examples.items}
     seen = [case.id for case in cases if canonical_json(complete_input(skill, case.input)) in shown]
+    seen += [case.id for case in cases if case.id not in seen and _is_shown_by_a_step(skill, case)]
     examples = tuple(Excluded(case=case_id, why="its input is an example of the skill") for case_id in seen)
     rest = [case for case in cases if case.id not in set(seen)]
     leaks = tuple(leaking(skill, rest))
@@ -258,6 +289,17 @@ def _unseen(work: Workspace, skill: Skill, cases: list[Case]) -> tuple[list[Case
     if len(leaks) > 3:
         work.say(f"{many(len(leaks) - 3, 'more case')} left out, for the like: the report names them")
     return left, (*examples, *leaks)
+
+
+def _is_shown_by_a_step(skill: Skill, case: Case) -> bool:
+    """Whether an example of a step holds the whole input of the case."""
+    return any(
+        case.input.keys() <= example.input.keys()
+        and all(canonical_json(example.input[name]) == canonical_json(value) for name, value in case.input.items())
+        for step in skill.steps
+        for example in step.examples.items
+        if case.input
+    )
 
 
 def _answered(work: Workspace, teacher: RecordedExecutor, cases: list[Case]) -> list[Case]:

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from skillforge.case import Case
 from skillforge.config import store_io
-from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import HARNESS
 from skillforge.evals.answer import Table
 from skillforge.evals.clusters import clusters_of
 from skillforge.evals.pages.rows import CaseRow, case_rows
 from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.running.sandboxed import prompts_of
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import judged_by
 from skillforge.evals.verdict.summary import Measure, Summary, repayments, summarise
@@ -89,6 +89,7 @@ def report_of(
         suite_digest=suite.digest(),
         split=ready.split,
         cases=len(cases),
+        simulated=sum(case.metadata.get("provenance") == "simulated" for case in cases),
         decision=suite.decision,
         reference=summary.reference,
         teacher=reports[0],
@@ -117,8 +118,9 @@ def cleaned(work: Workspace, ready: Prepared) -> bool:
     """Whether outputs are scored as the store keeps them, without secrets: a resumed eval has only these, a fresh one
     must score the same. So must a replayed one: no recording holds secrets, whatever the store keeps.
     """
-    providers = [arm.executor.provider for arm in ready.arms if isinstance(arm.executor, PromptExecutor)]
-    return store_io(work.settings) != "full" or any(isinstance(provider, Replay) for provider in providers)
+    models = [prompts_of(arm.executor) for arm in ready.arms]
+    replayed = any(model is not None and isinstance(model.provider, Replay) for model in models)
+    return store_io(work.settings) != "full" or replayed
 
 
 def _without_secrets(work: Workspace, report: ArmReport) -> ArmReport:
@@ -148,7 +150,8 @@ def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measu
     report = measured.report
     if report.against_itself:
         return
-    identities = {arm.name: arm.executor.identity for arm in measured.ready.arms}
+    # of a workflow the models alone: whoever asks later whether they are still the same has no sandbox at hand
+    identities = {arm.name: (prompts_of(arm.executor) or arm.executor).identity for arm in measured.ready.arms}
     for arm in report.arms:
         if arm.kind != "skill" or arm.versus_teacher is None:
             continue

@@ -66,6 +66,8 @@ def messages_body(request: Request, address: Address, dialect: Dialect, *, strea
             }
             for tool in request.tools
         ]
+        if request.tool_choice == "none":
+            body["tool_choice"] = {"type": "none"}
     effort = address.options.effort if dialect.effort else None
     config: dict[str, Any] = {"effort": effort} if effort and effort != "none" else {}
     if schema is not None:

@@ -165,7 +165,8 @@ def _tools(request: Request) -> dict[str, Any]:
         }
         for tool in request.tools
     ]
-    return {"tools": tools} if tools else {}
+    choice = {"tool_choice": "none"} if request.tool_choice == "none" else {}
+    return {"tools": tools, **choice} if tools else {}
 
 
 def _include(request: Request, dialect: Dialect) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from skillforge.endpoints import ModelOptions
 from skillforge.engine.frame import bare_skill, build_request, complete_input, repair_request
-from skillforge.messages import Message, Request, RequestKey, Text, Tool, ToolCall, ToolResult
+from skillforge.messages import Message, Reasoning, Request, RequestKey, Text, Tool, ToolCall, ToolResult
 from skillforge.skill import Skill
 from skillforge.skillfile import read_skill
 
@@ -120,12 +120,31 @@ def tools() -> Request:
     return Request(messages=messages, key=key, tools=TOOLS, max_output_tokens=512, fixed=1)
 
 
+def reasoned() -> Request:
+    """What two APIs' models thought stands before their calls: each wire hands back its own."""
+    asked = tools()
+    thought = Reasoning(kind="anthropic", data={"type": "thinking", "thinking": "Two orders.", "signature": "c2ln"})
+    sealed = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VhbGVk"}
+    parts = (thought, Reasoning(kind="openai-responses", data=sealed), *asked.messages[2].content)
+    said = Message(role="assistant", content=parts)
+    return asked.model_copy(update={"messages": (*asked.messages[:2], said, asked.messages[3]), "fixed": 4})
+
+
+def closing() -> Request:
+    """The last turn of a loop: tools are told and forbidden."""
+    asked = tools()
+    messages = (*asked.messages, Message.of("user", "Answer now."))
+    return asked.model_copy(update={"messages": messages, "tool_choice": "none", "fixed": 5})
+
+
 CASES: Mapping[str, tuple[Callable[[], Request], ModelOptions]] = {
     "triage": (triage, ModelOptions()),
     "bare": (bare, ModelOptions()),
     "text": (text, ModelOptions(temperature=0)),
     "repair": (repair, ModelOptions()),
     "tools": (tools, ModelOptions()),
+    "tools-reasoned": (reasoned, ModelOptions()),
+    "tools-closing": (closing, ModelOptions()),
     "thinking": (triage, ModelOptions(effort="low", thinking_tokens=2_000)),
     "schema-by-prompt": (triage, ModelOptions(structured="prompt")),
 }

@@ -1,0 +1,1 @@
+"""A model that works with tools: the bounded loop of asking, calling and asking again."""

@@ -1,0 +1,107 @@
+"""The tools that traces called: their schemas as given, else as the calls show them, and which of them write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from skillforge.contract import schema_problems
+from skillforge.engine.compiling.events import ToolEvent, tool_events
+from skillforge.engine.compiling.values import shape
+from skillforge.messages import Tool
+from skillforge.trace import Trace
+
+_READS = """
+    browse calc calculate calculator check compare compute convert count describe estimate explain fetch
+    find get glob grep has inspect is list load lookup ls ping plan preview query quote read resolve
+    retrieve search select show stat summarize think tail validate verify view whoami
+"""
+READS = frozenset(_READS.split())
+THOUGHTS = frozenset({"think", "thought", "reflect", "todowrite", "update_plan", "todo_write"})
+CALCULATORS = frozenset({"calc", "calculate", "calculator", "compute", "math"})
+_PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+
+
+def guessed_effect(name: str) -> str:
+    """``read`` where the first word of a name (or the last: ``web_search``) says so, else ``write``: to take a read for
+    a write costs a question, the other way round it costs an order.
+    """
+    words = _words(name)
+    return "read" if is_thought(name) or (words and (words[0] in READS or words[-1] in READS)) else "write"
+
+
+def is_thought(name: str) -> bool:
+    """Whether a tool only takes notes: what it is told changes nothing and it answers nothing."""
+    return _plain(name) in THOUGHTS
+
+
+def is_calculator(name: str) -> bool:
+    """Whether a tool only computes."""
+    words = _words(name)
+    return bool(words) and words[0] in CALCULATORS
+
+
+def _plain(name: str) -> str:
+    return name.rsplit("__", 1)[-1].rsplit(".", 1)[-1].lower()
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _PART.findall(name.rsplit("__", 1)[-1].rsplit(".", 1)[-1])]
+
+
+def tools_of(traces: Iterable[Trace]) -> dict[str, Tool]:
+    """Every tool that the traces name or call, by name. Of other programs' traces the effect is guessed by the name:
+    their formats do not say it.
+    """
+    given: dict[str, Tool] = {}
+    called: dict[str, list[ToolEvent]] = {}
+    for trace in traces:
+        for tool in trace.tools:
+            if tool == Tool(name=tool.name):
+                continue  # a name alone says no more than its calls
+            known = given.get(tool.name)
+            if known is None or known.effect == "read":
+                given[tool.name] = _with_effect(tool, own=not trace.format)
+        for event in tool_events(trace):
+            called.setdefault(event.name, []).append(event)
+    bare = Tool(name="").parameters
+    for name in [name for name in called if name in given and given[name].parameters == bare]:
+        shown = _inferred(name, called[name], given[name].idempotency_key)
+        given[name] = given[name].model_copy(update={"parameters": shown.parameters})
+    inferred = {name: _inferred(name, events) for name, events in called.items() if name not in given}
+    return {**given, **inferred}
+
+
+def _with_effect(tool: Tool, *, own: bool) -> Tool:
+    effect = tool.effect if own or tool.effect == "write" else guessed_effect(tool.name)
+    kept = tool.parameters if not schema_problems(tool.parameters) else _readable(tool.parameters)
+    return tool.model_copy(update={"effect": effect, "parameters": kept})
+
+
+def _readable(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The names and plain types of a schema that uses what a skill file may not."""
+    fields = parameters.get("properties")
+    found = fields if isinstance(fields, dict) else {}
+    plain = {name: _plain_type(schema) for name, schema in found.items()}
+    listed = parameters.get("required")
+    required = [name for name in listed if name in plain] if isinstance(listed, list) else []
+    return {"type": "object", "properties": plain, **({"required": required} if required else {})}
+
+
+def _plain_type(schema: Any) -> dict[str, Any]:
+    kept = (
+        {key: schema[key] for key in ("type", "description", "enum") if key in schema}
+        if isinstance(schema, dict)
+        else {}
+    )
+    return kept if not schema_problems(kept) else {}
+
+
+def _inferred(name: str, events: list[ToolEvent], key: str = "") -> Tool:
+    """A tool as its calls show it; ``key`` is a parameter that is filled in and never shown."""
+    said = [{name: value for name, value in event.arguments.items() if name != (key or None)} for event in events]
+    parameters = shape(said)
+    if "properties" not in parameters:
+        parameters = {"type": "object", "properties": {}}
+    return Tool(name=name, parameters=parameters, effect="write" if guessed_effect(name) == "write" else "read")

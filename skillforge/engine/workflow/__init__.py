@@ -1,0 +1,1 @@
+"""Workflows: plans in which only the steps that need language cost a model call."""

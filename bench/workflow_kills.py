@@ -166,10 +166,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             root = Path(name)
             prepare(root)
-            moments, places = [], []
+            moments, places, starts = [], [], 0
             for _ in range(chance.choice((1, 1, 1, 2, 3))):
                 after = chance.uniform(0, span)
                 running, place = killed(root, after)
+                starts += 1
                 if not running:  # it had ended
                     break
                 landed += 1
@@ -177,7 +178,7 @@ def main() -> None:
                 places.append(place)
             if not moments:
                 continue
-            printed, starts = (root / "out").read_text(), len(moments)
+            printed = (root / "out").read_text()
             while not printed.strip() and starts < MOST_STARTS:
                 done, starts = skillforge(*RUN, cwd=root), starts + 1
                 printed = done.out

@@ -51,7 +51,9 @@ def perfect(case):
         "run:reading": {"reason": told.get("reason")} if "reason" in told else {"topic": told.get("topic")},
     }
     if "printed" in told:
-        answers["run:reading"] = {"what": case.id, **told["printed"]}
+        printed = told["printed"]
+        answers["run:reading"] = {"what": case.id, "number": printed["number"], "date": printed["date"]}
+        answers["run:amounts"] = {name: printed[name] for name in ("net", "tax", "gross")}
     return Scripted(default=lambda request: answers[request.key.role])
 
 
@@ -92,14 +94,14 @@ def test_a_suite_has_three_splits_and_no_example_is_a_case_that_measures(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_student_that_reads_right_gets_every_case_right_and_is_asked_at_most_twice(name):
+def test_a_student_that_reads_right_gets_every_case_right_in_at_most_three_questions(name):
     file, suite = shipped(name)
     wrong = {}
     for case in suite.cases:
         if case.metadata["kind"] == "short" or (case.split == "train" and case.metadata["kind"] == "plain"):
             continue  # more of the same
         run = executed(perfect(case), file.skill, case)
-        if run.status != "ok" or not matches(run.output, case.expected) or len(run.attempts) > 2:
+        if run.status != "ok" or not matches(run.output, case.expected) or len(run.attempts) > 3:
             wrong[case.id] = run.reason or run.output
     assert wrong == {}
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from skillforge.shop.database import Database, cents, euros, policy
 from skillforge.shop.orders import ShopError
-from skillforge.shop.reading import amount_of, date_of, ibans_of
+from skillforge.shop.reading import amount_of, date_of, ibans_of, sums_of
 from skillforge.shop.rules import invoice_rule
 from skillforge.tools.mark import tool
 
@@ -48,6 +48,13 @@ class Books:
         """The accounts of the ledger."""
         with self._database.reading() as connection:
             return list(connection.execute("SELECT * FROM accounts"))
+
+    @tool
+    def find_amounts(self, invoice: str) -> dict[str, Any]:
+        """Net, tax and gross of an invoice as printed, where there is one way only in which its amounts add up."""
+        found = sums_of(invoice)
+        net, tax, gross = next(iter(found)) if len(found) == 1 else (None, None, None)
+        return {"found": net is not None, "net": net, "tax": tax, "gross": gross}
 
     @tool
     def read_figures(self, number: str, date: str, net: str, tax: str, gross: str) -> dict[str, Any]:
@@ -123,6 +130,7 @@ class Books:
         return [
             self.find_supplier,
             self.chart_of_accounts,
+            self.find_amounts,
             self.read_figures,
             self.assess_invoice,
             self.post_ledger_entry,

@@ -6,8 +6,10 @@ import re
 from datetime import date
 
 _AMOUNT = re.compile(r"-?\d[\d .,'’\u00a0\u202f]*")
+_PRINTED = re.compile(r"(?<![\d.,])\d{1,3}(?:[.,]\d{3})*[.,]\d{2}(?![.,]?\d)")
 _GROUPS = re.compile(r"[ '’\u00a0\u202f]")
 _IBAN = re.compile(r"IBAN\W{0,3}((?:[A-Z0-9] ?){12,34})", re.IGNORECASE)
+_MOST_AMOUNTS = 200  # of one text
 _MONTHS = (
     ("january", "januar", "jan"),
     ("february", "februar", "feb"),
@@ -59,3 +61,16 @@ def date_of(text: str) -> date:
 def ibans_of(text: str) -> set[str]:
     """The bank accounts that a text names behind the word IBAN."""
     return {re.sub(r"\s", "", found).upper() for found in _IBAN.findall(text)}
+
+
+def sums_of(text: str) -> set[tuple[str, str, str]]:
+    """Net, tax and gross as printed, wherever two of a text's amounts make a third and the tax is at most a third of
+    the net: every way to read them.
+    """
+    printed = {amount_of(found): found for found in reversed(_PRINTED.findall(text)[:_MOST_AMOUNTS])}
+    return {
+        (printed[net], printed[tax], printed[net + tax])
+        for net in printed
+        for tax in printed
+        if net > 0 and tax * 3 <= net and net + tax in printed
+    }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge.shop.reading import amount_of, date_of, ibans_of
+from skillforge.shop.reading import amount_of, date_of, ibans_of, sums_of
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,10 @@ def test_a_hostile_date_or_amount_is_a_value_error_or_a_value(text):
 def test_bank_accounts_are_read_without_what_follows_them():
     text = "IBAN: DE02 1203 0000 0000 2020 51\nBIC X\niban GB29NWBK60161331926819."
     assert ibans_of(text) == {"DE02120300000000202051", "GB29NWBK60161331926819"}
+
+
+def test_amounts_that_add_up_in_one_way_are_found():
+    invoice = "Rechnung vom 05.11.2026: Papier 84,00, netto 84,00 EUR, 19 % USt 15,96 EUR, gesamt 99,96 EUR"
+    assert sums_of(invoice) == {("84,00", "15,96", "99,96")}
+    assert sums_of("Net 4,120.00 VAT 0.00 Total 4,120.00") == {("4,120.00", "0.00", "4,120.00")}
+    assert sums_of("Netto 900,00 USt 171,00 Endbetrag 1.171,00") == set()

@@ -127,7 +127,7 @@ def segment(trace: Trace, turn: int | None = None) -> Trace:
 
     Raises ``UsageError`` for a turn that is not there, or where even the one request took more than 40 calls.
     """
-    starts = [n for n, message in enumerate(trace.messages) if _is_request(message)]
+    starts = [n for n, message in enumerate(trace.messages) if is_request(message)]
     if turn is None and len(tool_events(trace)) <= MAX_CALLS:
         return trace
     if turn is not None and not 1 <= turn <= len(starts):
@@ -147,7 +147,8 @@ def segment(trace: Trace, turn: int | None = None) -> Trace:
     return chosen
 
 
-def _is_request(message: Message) -> bool:
+def is_request(message: Message) -> bool:
+    """Whether the user asks for something with it."""
     return message.role == "user" and any(isinstance(part, Text) and part.text.strip() for part in message.content)
 
 

@@ -52,7 +52,12 @@ def mechanical_plan(task: str, traces: Sequence[Trace], name: str | None = None)
 
 def mechanical(task: str, traces: Sequence[Trace], name: str | None = None) -> Plan:
     """``mechanical_plan`` with the answers that reproduce the traces."""
-    return _Writer(fold(traces)).plan(task, name)
+    return planned(fold(traces), task, name)
+
+
+def planned(folded: Folded, task: str, name: str | None = None) -> Plan:
+    """The plan of calls whose origins are known already."""
+    return _Writer(folded).plan(task, name)
 
 
 @dataclass

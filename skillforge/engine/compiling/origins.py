@@ -113,7 +113,7 @@ def origin(name: str, column: Column, at: Mapping[str, Scene]) -> Origin:
     if _literal(column, at):
         return Origin("language", Ask(name, column, literal=True), "stands in the request")
     if _is_constant(column) and (len(column) > 1 or is_weak(_any(column))) and not _seen_in(column, at):
-        return Origin("constant", _literal_value(_any(column)), f"the same in {len(column)} traces")
+        return Origin("constant", literal_value(_any(column)), f"the same in {len(column)} traces")
     inner = _composed(name, column, at)
     if inner is not None:
         return inner
@@ -267,7 +267,7 @@ def _seen_in(column: Column, at: Mapping[str, Scene]) -> frozenset[str]:
     return frozenset(seen)
 
 
-def _literal_value(value: Any) -> Any:
+def literal_value(value: Any) -> Any:
     """A constant as a file says it: one in which something would read as a reference is wrapped."""
     return {"value": value} if _reads_as_reference(value) else value
 

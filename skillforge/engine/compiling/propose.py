@@ -5,7 +5,7 @@ What a proposal looks like is said in ``proposal_text.INSTRUCTIONS``, to the tea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from skillforge.engine.compiling.effects import tools_of
 from skillforge.engine.compiling.events import segment, succeeded, task_input
 from skillforge.engine.compiling.examples import Answers, sized, step_examples
 from skillforge.engine.compiling.fold import fold
-from skillforge.engine.compiling.mechanical import mechanical
+from skillforge.engine.compiling.mechanical import Plan, mechanical
 from skillforge.engine.compiling.proposal_text import INSTRUCTIONS, evidence
 from skillforge.engine.compiling.values import shape
 from skillforge.engine.compiling.verify import Verified, verify, with_outcome
@@ -33,6 +33,7 @@ from skillforge.trace import Trace
 WORKFLOW_ROLE = "author-workflow"
 WORKFLOW_TOKENS = 16_000
 SHOWN_PROBLEMS = 20
+PlanWriter = Callable[[str, Sequence[Trace], str | None], Plan]  # task, traces, the skill's name
 _OPEN = Limits(input_tokens=1_000_000, output_tokens=100_000)  # until it is known how long inputs are
 
 
@@ -100,9 +101,11 @@ async def _judged(
     return read.skill, await prove(read.skill)
 
 
-async def mechanical_draft(task: str, traces: Sequence[Trace], name: str | None = None) -> Proposed:
+async def mechanical_draft(
+    task: str, traces: Sequence[Trace], name: str | None = None, write: PlanWriter = mechanical
+) -> Proposed:
     """The plan that nobody wrote, held to the same rules as a teacher's."""
-    plan = mechanical(task, traces, name)
+    plan = write(task, traces, name)
     verified = await verify(plan.skill, traces, plan.answers)
     problems = (*verified.problems, *_lint(plan.skill), *taint_problems(plan.skill, traces))
     return Proposed(plan.skill, problems[:SHOWN_PROBLEMS], plan.answers, verified)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from itertools import islice
 
 from skillforge.engine.frame import example_turns, system_message
+from skillforge.engine.workflow.language import step_skill
 from skillforge.errors import Problem, SkillFileError, UsageError
 from skillforge.formats.agent_skill import MAX_DESCRIPTION, MAX_SKILL_MD, SKILL_MD, header_parts
 from skillforge.formats.conversation import EXAMPLES_MD, Conversation, Turn, conversation_parts, examples_markdown
 from skillforge.formats.expansions import expansions
 from skillforge.formats.frontmatter import Part, read_markdown
+from skillforge.formats.procedure import Asking, procedure_examples, procedure_parts
 from skillforge.skill import Skill
 
 OUR_KEYS = "skillforge-"  # metadata that exports write for themselves
@@ -20,11 +22,10 @@ MAX_TOLD = 20  # this many expansions are told
 def agent_files(skill: Skill, told: str) -> dict[str, str]:
     """What agents read of a skill: ``SKILL.md``, and the examples where they stand apart.
 
-    A plain skill's body is its instructions, any other's the messages it sends. ``told`` names the skill in errors.
-    Raises ``SkillFileError`` for what readers would run, replace or misread.
+    A plain skill's body is its instructions, a workflow's its steps in words, any other's the messages it sends.
+    ``told`` names the skill in errors. Raises ``SkillFileError`` for what readers would run, replace or misread.
     """
-    talk = conversation(skill)
-    body: list[Part] = [("instructions", skill.instructions)] if is_plain(skill) else conversation_parts(talk)
+    body, apart = _body(skill)
     parts = [*_header(skill), *body]
     text = "".join(piece for _, piece in parts)
     wrong = _description_problems(skill)
@@ -36,8 +37,29 @@ def agent_files(skill: Skill, told: str) -> dict[str, str]:
     if wrong:
         raise SkillFileError(told, wrong, hint="such text cannot be exported: change the skill, then measure it again")
     _refuse_unreadable(text, "".join(piece for _, piece in body), skill, told)
-    apart = examples_markdown(talk)
     return {SKILL_MD: text, EXAMPLES_MD: apart} if apart else {SKILL_MD: text}
+
+
+def _body(skill: Skill) -> tuple[list[Part], str]:
+    """What stands below the frontmatter, and the examples that stand apart."""
+    if skill.is_workflow:
+        asked = asking(skill)
+        return procedure_parts(skill, asked), procedure_examples(skill, asked)
+    talk = conversation(skill)
+    if is_plain(skill):
+        return [("instructions", skill.instructions)], examples_markdown(talk)
+    return conversation_parts(talk), examples_markdown(talk)
+
+
+def asking(skill: Skill) -> dict[str, Asking]:
+    """What each step of a workflow sends that asks a model, before there is an input."""
+    found = {}
+    for number, step in enumerate(skill.steps):
+        if step.kind in ("prompt", "agent"):
+            talk = conversation(step_skill(skill, step))
+            turns = [Turn(f"steps[{number}].{turn.field}", turn.asked, turn.answered) for turn in talk.turns]
+            found[step.id] = Asking(talk.system, turns, talk.nearest)
+    return found
 
 
 def plain_skill(

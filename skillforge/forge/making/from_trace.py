@@ -13,7 +13,9 @@ from pydantic import Field
 from skillforge.config import STATE_FOLDER, find_root
 from skillforge.engine.author import Draft
 from skillforge.engine.compiling.events import segment, succeeded, tool_events
+from skillforge.engine.compiling.mechanical import mechanical
 from skillforge.engine.compiling.propose import (
+    PlanWriter,
     Proposed,
     author_workflow,
     free_draft,
@@ -94,7 +96,9 @@ class TraceWishes(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class TracePlan:
-    """Wishes with the traces they are about, cut to the request that is meant."""
+    """Wishes with the traces they are about, cut to the request that is meant. ``write`` is the program that writes the
+    plan where neither a teacher nor a draft does.
+    """
 
     traces: tuple[Trace, ...]
     folder: Path
@@ -104,6 +108,7 @@ class TracePlan:
     name: str | None = None
     suite: str | None = None
     terms: Terms = NO_TERMS
+    write: PlanWriter = mechanical
 
 
 def trace_plan(work: Workspace, ref: str | Path, wishes: TraceWishes) -> TracePlan:
@@ -196,7 +201,7 @@ async def _drafted(plan: TracePlan, session: Session) -> tuple[Draft, Proposed]:
     if plan.draft:
         proposed = await read_proposal(plan.task, plan.draft, plan.traces, plan.name)
         return free_draft(proposed, plan.draft), proposed
-    proposed = await mechanical_draft(plan.task, plan.traces, plan.name)
+    proposed = await mechanical_draft(plan.task, plan.traces, plan.name, plan.write)
     return free_draft(proposed), proposed
 
 

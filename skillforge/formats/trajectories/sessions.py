@@ -65,10 +65,35 @@ def latest_session(folder: Path, env: Mapping[str, str] | None = None, home: Pat
     return next((session for session in found if works_in(session.path) == here), found[0])
 
 
+def project_session(folder: Path, env: Mapping[str, str] | None = None, home: Path | None = None) -> Session:
+    """The session last written of those that work in ``folder`` or below it; never one of another project.
+
+    Raises ``NotFound`` that names the newest of the others.
+    """
+    found = local_sessions(env, home)
+    here = folder.resolve()
+    mine = next((session for session in found if _is_within(works_in(session.path), here)), None)
+    if mine is not None:
+        return mine
+    hint = "name its file"
+    if found:
+        hint = f"name its file; the newest of another project is {found[0].path}"
+    raise NotFound(f"no session of a coding agent works in {here}", hint=hint)
+
+
+def _is_within(path: Path | None, folder: Path) -> bool:
+    with suppress(OSError, RuntimeError):  # a loop of links
+        return path is not None and path.is_absolute() and path.resolve().is_relative_to(folder)
+    return False
+
+
 def works_in(path: Path) -> Path | None:
-    """The folder that a session's first records name; ``None`` where they name none."""
-    with path.open("rb") as handle:
-        head = handle.read(_HEAD)
+    """The folder that a session's first records name; ``None`` where they name none, or cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(_HEAD)
+    except OSError:
+        return None
     for raw in head.splitlines()[:50]:
         with suppress(ValueError, RecursionError):
             record = reading.mapping(json.loads(raw))

@@ -45,7 +45,7 @@ def compile_traces(ref: str, wishes: TraceWishes, draft: Path | None, *, request
             typer.echo("\n".join(map(visible, forge.author_request(ref, **wishes).split("\n"))))
             note(f"save the answer, then: skillforge create --from-trace {ref} --draft FILE")
             return
-        wishes |= {"draft": _text(draft), "on_progress": _told(wishes.get("teacher"))}
+        wishes |= {"draft": draft_text(draft), "on_progress": _told(wishes.get("teacher"))}
         made = forge.create_from_trace(ref, **wishes)
     if json_out:
         print_json(as_json(made))
@@ -77,7 +77,8 @@ def require_trace(**given: object) -> None:
             raise UsageError(f"--{flag.replace('_', '-')} needs traces", hint="add --from-trace FILE")
 
 
-def _text(draft: Path | None) -> str | None:
+def draft_text(draft: Path | None) -> str | None:
+    """What stands in a draft's file. Raises ``NotFound``, ``UsageError``."""
     if draft is None:
         return None
     try:

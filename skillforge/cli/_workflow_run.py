@@ -23,7 +23,6 @@ class StepLines(Watch):
     def __init__(self, show: Callable[[Run], None], *, yes: bool) -> None:
         self._show = show
         self._yes = yes
-        self.shown = False
 
     def drops(self, run: OpenRun) -> None:
         """Raises ``UsageError`` naming what was written, unless that was said to be all right."""
@@ -40,7 +39,6 @@ class StepLines(Watch):
 
     def ended(self, run: Run) -> None:
         self._show(run)
-        self.shown = True
 
 
 def step_line(step: StepRun) -> str:

@@ -25,6 +25,7 @@ from skillforge.cli import (
     importing,
     judge,
     keys,
+    learn,
     log,
     models,
     pr_comment,
@@ -59,6 +60,7 @@ app.command("init")(skills.init)
 app.command("lint")(skills.lint)
 app.command("save")(skills.save)
 app.command("create", help=CREATE_HELP)(create.create)
+app.command("learn")(learn.learn)
 app.command("run")(run.run)
 app.command("eval")(evaluate.evaluate)
 app.command("rescore")(evaluate.rescore)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -88,7 +90,9 @@ def run(
         ref, bound = _bound(forge, ref, student)
         skill, box = bound.version.skill, tools_given(tools, mcp, tool_recording, record_tools)
         ask = partial(forge.run, ref, _given(skill, inputs, files), student=student, terms=terms)
-        result = _ran(ask, skill, box, partial(_show, json_out=json_out), yes=yes, fresh=fresh)
+        show = partial(_show, json_out=json_out, out=sys.stdout)
+        with redirect_stdout(sys.stderr):  # what a tool or a check of one's own prints is no part of the result
+            result = _ran(ask, skill, box, show, yes=yes, fresh=fresh)
     raise typer.Exit(0 if result.ok else 1)
 
 
@@ -118,11 +122,12 @@ def _given(skill: Skill, inputs: list[str] | None, files: list[str]) -> dict[str
     return typed_fields(skill.input, inputs) if inputs else read_input(files[0])
 
 
-def _show(result: Run, *, json_out: bool) -> None:
-    if json_out:
-        print_json(as_json(result))
-    else:
-        _render(result)
+def _show(result: Run, *, json_out: bool, out: TextIO) -> None:
+    with redirect_stdout(out):
+        if json_out:
+            print_json(as_json(result))
+        else:
+            _render(result)
 
 
 def _bound(forge: Forge, ref: str, student: str | None) -> tuple[str, BoundSkill]:

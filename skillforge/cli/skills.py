@@ -10,6 +10,7 @@ import typer
 
 from skillforge.cli._repository import make_repository
 from skillforge.cli._shared import aligned, as_json, note, open_forge, print_json
+from skillforge.cli._skill_view import origin_lines, skill_lines
 from skillforge.errors import SkillFileError, SkillforgeError, UsageError
 from skillforge.evals.wording.words import WORDS
 
@@ -196,17 +197,10 @@ def _render(
     aliases: dict[str, dict[str, Any]],
     evidence: list[dict[str, Any]],
 ) -> None:
-    skill = version.skill
     typer.echo(f"{version.name}@{version.version} ({version.status}, {version.created_at})\n{version.digest}")
-    typer.echo(f"{skill.description}\n")
-    typer.echo(f"input:  {_line(skill.input)}")
-    typer.echo(f"output: {_line(skill.output)}\n")
-    typer.echo(f"instructions:\n{skill.instructions.rstrip()}\n\nprompt:\n{skill.prompt.rstrip()}\n")
-    examples = skill.examples
-    shown = "" if examples.select == "all" else f", k {examples.k}"
-    typer.echo(f"examples: {len(examples.items)}, select {examples.select}{shown}")
-    for check in skill.checks:
-        typer.echo(f"check: {_line(check.model_dump(exclude_defaults=True))}")
+    typer.echo(f"{version.skill.description}\n")
+    for line in (*skill_lines(version.skill), *origin_lines(version.provenance)):
+        typer.echo(line)
     typer.echo(f"versions: {', '.join(f'@{item.version}' for item in versions)}")
     for alias, to in aliases.items():
         fallback = f", else {to['fallback']}" if to["fallback"] else ""

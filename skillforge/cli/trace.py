@@ -124,6 +124,9 @@ def show_trace(
     plan: Annotated[
         str | None, typer.Option(metavar="SKILL", help="What became of every call in this workflow, and why not.")
     ] = None,
+    turn: Annotated[
+        int | None, typer.Option(metavar="N", help="Only this request of the user, from 1; it is one trace's.")
+    ] = None,
     json_out: JsonOut = False,
 ) -> None:
     """Show a trace step by step, or the attempts at one task side by side.
@@ -137,6 +140,7 @@ def show_trace(
       skillforge trace show 3f9c
       skillforge trace show 12
       skillforge trace show 3f9c --plan cancel-reservation
+      skillforge trace show 3f9c --turn 2
     """
     with open_forge() as forge:
         attempts = forge.traces.list(group=ref)
@@ -146,6 +150,8 @@ def show_trace(
             except NotFound as exc:
                 raise NotFound(f"no trace and no group {ref!r}", hint=exc.hint) from None
         skill = forge.show(plan).skill if plan is not None else None
+    if turn is not None:
+        attempts = (_one_request(ref, attempts, turn),)
     if skill is not None:
         show_plan([stored.trace for stored in attempts], skill, json_out=json_out)
     elif json_out:
@@ -154,6 +160,14 @@ def show_trace(
         _show(attempts[0])
     else:
         _show_group(ref, attempts)
+
+
+def _one_request(ref: str, attempts: tuple[StoredTrace, ...], turn: int) -> StoredTrace:
+    from skillforge.engine.compiling.requests import request_of
+
+    if len(attempts) > 1:
+        raise UsageError(f"--turn means one trace, {ref} names {len(attempts)}", hint="name one by its id")
+    return attempts[0].model_copy(update={"trace": request_of(attempts[0].trace, turn).trace})
 
 
 def _show(stored: StoredTrace) -> None:

@@ -52,10 +52,14 @@ class CallJournal(Protocol):
 
 
 class StepState(Value):
-    """A finished step, and the model calls it took."""
+    """A finished step, and the model calls it took. ``said`` is the digest of what a write was called with, "" where
+    nobody knows; ``lost``: that it was done is known, what it gave is not.
+    """
 
     run: StepRun
     attempts: tuple[Attempt, ...] = ()
+    said: str = ""
+    lost: bool = False
 
 
 class StepJournal(Protocol):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 if TYPE_CHECKING:
     from skillforge.forge.calls.trajectories import Imported
+    from skillforge.forge.learning import Learned, LearnRequest, LearnWishes
     from skillforge.forge.portal import Portal
     from skillforge.forge.workspace import Workspace
     from skillforge.store.trajectories import StoredTrace
@@ -72,6 +73,34 @@ class Traces:
 
     async def afind(self, ref: str | Path) -> tuple[Trace, ...]:
         return await self._portal.acall(lambda: self._find(ref))
+
+    def learn(self, ref: str | Path = "latest", **wishes: Unpack[LearnWishes]) -> Learned:
+        """Make a draft skill of one request of a session, with its ``SKILL.md`` and what is known of it so far.
+
+        ``latest`` is the newest session of this project (never of another). Without a teacher nobody is asked
+        (``LearnWishes``). Raises ``NotFound``, ``UsageError`` that lists the requests, ``TeacherError``.
+        """
+        return self._portal.call(lambda: self._learn(ref, wishes), paid=True)
+
+    async def alearn(self, ref: str | Path = "latest", **wishes: Unpack[LearnWishes]) -> Learned:
+        return await self._portal.acall(lambda: self._learn(ref, wishes))
+
+    def learn_request(self, ref: str | Path = "latest", **wishes: Unpack[LearnWishes]) -> LearnRequest:
+        """What ``learn`` would ask a teacher, for the agent that answers in its place (``draft``)."""
+        return self._portal.call(lambda: self._learn_request(ref, wishes))
+
+    async def alearn_request(self, ref: str | Path = "latest", **wishes: Unpack[LearnWishes]) -> LearnRequest:
+        return await self._portal.acall(lambda: self._learn_request(ref, wishes))
+
+    async def _learn(self, ref: str | Path, wishes: LearnWishes) -> Learned:
+        from skillforge.forge.learning import learn
+
+        return await learn(self._work, ref, wishes)
+
+    async def _learn_request(self, ref: str | Path, wishes: LearnWishes) -> LearnRequest:
+        from skillforge.forge.learning import learn_request
+
+        return learn_request(self._work, ref, wishes)
 
     def _load(self, paths: Iterable[str | Path], format: str, on_traces: OnTraces) -> Awaitable[Imported]:
         from skillforge.forge.calls.trajectories import load_traces

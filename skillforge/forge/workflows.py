@@ -142,7 +142,7 @@ class RunJournal:
 
     async def finish(self, key: str, state: StepState) -> None:
         if self.log is not None:
-            self.log.finish(self.run_id, state.run, state.attempts, writes=self._writes(key))
+            self.log.finish(self.run_id, state.run, state.attempts, writes=self._writes(key), said=state.said)
         self._started.discard(key)
         if state.run.status == "ok":
             self._finished[key] = state
@@ -176,10 +176,11 @@ class RunJournal:
         writes = self._writes(step.key)
         if step.run is None:  # purged: that it was done is all that is known
             gone = StepRun(key=step.key, kind="tool", status="ok", reason="what it gave was purged")
-            return StepState(run=gone) if writes else None
+            return StepState(run=gone, lost=True) if writes else None
         if step.run.status != "ok" or (step.changed and not writes):
             return None
-        return StepState(run=step.run, attempts=step.attempts)
+        lost = step.changed and step.run.output is None
+        return StepState(run=step.run, attempts=step.attempts, said=step.said, lost=lost)
 
 
 def step_id(key: str) -> str:

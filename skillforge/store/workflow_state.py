@@ -33,6 +33,7 @@ _PUT = """
 class KeptStep:
     """What is known of one step. ``run`` is ``None`` where it was begun and never ended (``ended_at`` is empty then),
     or purged; ``changed``: it does not hold all that the step gave (a secret was taken out, or nothing is kept).
+    ``said`` is the digest of what a write was called with, kept whatever ``store_io`` is.
     """
 
     key: str
@@ -41,6 +42,7 @@ class KeptStep:
     attempts: tuple[Attempt, ...]
     changed: bool
     ended_at: str
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,11 @@ class WorkflowLog:
             with self._durable(writes) as conn:
                 conn.execute(_PUT, (run_id, key, writes, None, False, utc_now(), ""))
 
-    def finish(self, run_id: str, step: StepRun, attempts: Sequence[Attempt], *, writes: bool) -> None:
+    def finish(self, run_id: str, step: StepRun, attempts: Sequence[Attempt], *, writes: bool, said: str = "") -> None:
         """A step ended, with the model calls it took."""
         if not writes and self.store_io == "none":
             return
-        body, changed = self._body(step, attempts)
+        body, changed = self._body(step, attempts, said)
         now = utc_now()
         with self._durable(writes) as conn:
             conn.execute(_PUT, (run_id, step.key, writes, body, changed, now, now))
@@ -110,13 +112,13 @@ class WorkflowLog:
         with immediate(self._db) as conn:
             conn.execute("DELETE FROM workflow_runs WHERE run_id = ?", (run_id,))
 
-    def _body(self, step: StepRun, attempts: Sequence[Attempt]) -> tuple[str, bool]:
+    def _body(self, step: StepRun, attempts: Sequence[Attempt], said: str) -> tuple[str, bool]:
         """(JSON, whether it holds less than the step gave). Under ``none`` it says what was done and how it ended."""
         if self.store_io == "full":
-            return _encoded(step, attempts), False
+            return _encoded(step, attempts, said), False
         if self.store_io == "none":
             hidden: dict[str, Any] = {"arguments": {}, "output": None, "called": (), "checks": (), "reason": ""}
-            return _encoded(step.model_copy(update=hidden), ()), step.output is not None
+            return _encoded(step.model_copy(update=hidden), (), said), step.output is not None
         clean = self._redactor.value
         kept = StepRun.model_validate(
             {
@@ -136,7 +138,7 @@ class WorkflowLog:
             )
             for each in attempts
         ]
-        return _encoded(kept, cleaned), encode_json(kept.output) != encode_json(step.output)
+        return _encoded(kept, cleaned, said), encode_json(kept.output) != encode_json(step.output)
 
     def _found(self, where: str, params: list[Any]) -> list[OpenRun]:
         found = rows(self._db, f"SELECT * FROM workflow_runs WHERE {where} ORDER BY run_id", params)
@@ -161,9 +163,9 @@ class WorkflowLog:
                     conn.execute("PRAGMA synchronous = NORMAL")
 
 
-def _encoded(step: StepRun, attempts: Sequence[Attempt]) -> str:
+def _encoded(step: StepRun, attempts: Sequence[Attempt], said: str) -> str:
     told = [each.model_dump(mode="json") for each in attempts]
-    return encode_json({"run": step.model_dump(mode="json"), "attempts": told})
+    return encode_json({"run": step.model_dump(mode="json"), "attempts": told, "said": said})
 
 
 def _kept(row: dict[str, Any]) -> KeptStep:
@@ -175,4 +177,5 @@ def _kept(row: dict[str, Any]) -> KeptStep:
         attempts=tuple(Attempt.model_validate(each) for each in body["attempts"]) if body else (),
         changed=bool(row["changed"]),
         ended_at=row["ended_at"],
+        said=body.get("said", "") if body else "",
     )

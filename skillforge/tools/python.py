@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -74,7 +75,11 @@ class PythonTools:
             value = await _called(bound.function, given)
         except ToolUnavailable:
             raise
-        except Exception as exc:
+        except asyncio.CancelledError as exc:
+            if _is_cancelled():
+                raise
+            return refusal(told(exc), time.perf_counter() - started)
+        except (Exception, SystemExit) as exc:  # a tool ends its call, never the process
             return refusal(told(exc), time.perf_counter() - started)
         return outcome_of(value, time.perf_counter() - started)
 
@@ -89,6 +94,12 @@ def told(error: BaseException) -> str:
     except Exception:  # an exception class of somebody else's
         text = ""
     return one_line(f"{type(error).__name__}: {text}" if text.strip() else type(error).__name__, MAX_ERROR)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is us who are to stop; else a function gave up something of its own."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _called(function: Callable[..., Any], given: dict[str, Any]) -> Any:

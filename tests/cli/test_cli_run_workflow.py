@@ -117,6 +117,13 @@ def test_json_holds_the_steps(cli: Cli, shop: Path) -> None:
     assert [step["status"] for step in run["steps"]] == ["ok"] * 5
 
 
+def test_what_a_tool_prints_is_no_part_of_the_result(cli: Cli, shop: Path) -> None:
+    (shop / "cli_shop.py").write_text(TOOLS.replace('    note("get_order")', '    note("get_order"); print("so loud")'))
+    done = cli(*TOOLED, "--yes", "--json")
+    assert done.json["status"] == "ok"
+    assert "so loud" in done.err
+
+
 def test_a_plan_calls_nothing(cli: Cli, shop: Path) -> None:
     done = cli(*RUN, "--plan")
     assert done.code == 0

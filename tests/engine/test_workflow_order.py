@@ -130,3 +130,18 @@ def test_a_plan_calls_nothing_and_a_run_keeps_to_it():
     run = run_flow(refund(), Scripted([{"ok": True}, "x"]), box)
     assert [step.key for step in run.steps] == [step.id for step in shown]
     assert ORDER["total"] == 30
+
+
+def test_a_write_waits_for_every_step_that_stands_before_it():
+    skill = flow(
+        {"id": "look", "tool": "read", "args": {"n": 1}},
+        {"id": "pay", "tool": "write", "args": {"n": 2}},
+        {"id": "see", "tool": "read", "args": {"n": 3}},
+        {"id": "log", "tool": "write", "args": {"n": 4}},
+        tools=[READ, WRITE],
+        input={"x": {}},
+        output={"n": {}},
+        result={"n": 1},
+    )
+    needs = graph(skill, frozenset({"write"})).needs
+    assert needs == {"look": (), "pay": ("look",), "see": (), "log": ("look", "pay", "see")}

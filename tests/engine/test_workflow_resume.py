@@ -147,3 +147,109 @@ def test_a_cancelled_run_ends_its_write_and_writes_that_down():
     anyio.run(cancelled)
     assert box.ended == ["refund_order"]
     assert journal.entries == [("start", "pay"), ("finish", "pay")]
+
+
+def forgotten(journal: Memory, *keys: str) -> None:
+    """What these steps gave was not kept, as under ``store_io: none``: only writes are known then."""
+    journal.entries = [(kind, key) for kind, key in journal.entries if key not in keys]
+    for key in keys:
+        journal.states.pop(key, None)
+
+
+DECIDED = [
+    {"id": "judge", "prompt": "{{ request }}", "output": {"do": {"type": "string"}, "all": {"type": "array"}}},
+    {
+        "id": "refund",
+        "when": {"from": "steps.judge.do", "equals": "refund"},
+        "tool": "refund_order",
+        "args": {"order_id": {"from": "order_id"}, "amount": 1},
+    },
+    {"id": "tell", "when": {"from": "steps.judge.do", "equals": "tell"}, "tool": "notify", "args": {"sku": "a"}},
+    {"id": "reply", "prompt": "Say so: {{ request }}"},
+]
+
+
+def interrupted(skill: Any, box: Tools, journal: Memory, answer: Any) -> None:
+    """The run up to its reply, which cannot be had; then what the judge said is forgotten."""
+    down = Scripted([answer, raising(ProviderError("down"))])
+    assert run_flow(skill, down, box, journal=journal).status == "error"
+    forgotten(journal, "judge")
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [
+        ("refund", "tell", "refund: an earlier process has called it, and now it would be called otherwise or not"),
+        ("refund", "nothing", "refund: an earlier process has called it, and now it would be called otherwise or not"),
+        ("tell", "refund", "refund: an earlier process has written otherwise: tell"),
+    ],
+)
+def test_a_question_asked_again_and_answered_otherwise_makes_no_other_write(first, then, why):
+    journal, box, skill = Memory(), Tools(), flow(*DECIDED)
+    interrupted(skill, box, journal, {"do": first, "all": []})
+    made = list(box.calls)
+    assert len(made) == 1
+    run = run_flow(skill, Scripted(default={"do": then, "all": []}), box, journal=journal)
+    assert run.status == "escalated"
+    assert run.reason.startswith(why)
+    assert box.calls == made
+
+
+def test_a_question_asked_again_and_answered_the_same_goes_on():
+    journal, box, skill = Memory(), Tools(), flow(*DECIDED)
+    interrupted(skill, box, journal, {"do": "refund", "all": []})
+    again = Scripted([{"do": "refund", "all": []}, "Done."])
+    assert run_flow(skill, again, box, journal=journal).status == "ok"
+    assert box.names == ["refund_order"]
+
+
+@pytest.mark.parametrize(("again", "why"), [(["b", "a"], "called otherwise"), ([], "did not come to: tell[0]")])
+def test_elements_in_another_order_are_no_other_writes(again, why):
+    judge, _, _, reply = DECIDED
+    tell = {"id": "tell", "each": {"from": "steps.judge.all"}, "tool": "notify", "args": {"sku": {"from": "item"}}}
+    journal, skill = Memory(), flow(judge, tell, reply)
+
+    def gone_for_b(given: dict[str, Any]) -> Any:
+        if given["sku"] == "b":
+            raise ToolUnavailable("gone")
+        return "ok"
+
+    box = Tools(GET_ORDER, REFUND_ORDER, {**NOTIFY, "idempotency_key": ""}, notify=gone_for_b)
+    asked = Scripted(default={"do": "", "all": ["a", "b"]})
+    assert run_flow(skill, asked, box, journal=journal).status == "error"
+    forgotten(journal, "judge", "tell[1]")
+    box = Tools()
+    run = run_flow(skill, Scripted([{"do": "", "all": again}, "Done."]), box, journal=journal)
+    assert (run.status, box.calls) == ("escalated", [])
+    assert why in run.reason
+
+
+def test_a_write_in_doubt_is_not_passed_over_where_its_condition_is_false_now():
+    journal, box = Memory(), Tools(*KEYED)
+    journal.entries = [("start", "refund")]
+    run = run_flow(refund(tools=KEYED), Scripted(default={"ok": False}), box, journal=journal)
+    assert (run.status, box.names) == ("escalated", ["get_order"])
+    assert run.reason.startswith("refund: an earlier process has called it")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"id": "more", "when": {"from": "steps.pay.amount", "gt": 0}, "tool": "notify", "args": {"sku": "a"}},
+        {"id": "more", "tool": "notify", "args": {"sku": {"from": "steps.pay.sku", "default": "a"}}},
+        {"id": "more", "each": {"from": "steps.pay.skus", "default": []}, "tool": "notify", "args": {"sku": "a"}},
+    ],
+)
+def test_what_a_write_gave_and_was_not_kept_decides_nothing(step):
+    pay = {"id": "pay", "tool": "refund_order", "args": {"order_id": "o", "amount": 1}}
+    journal, skill = Memory(), flow(pay, step)
+    run_flow(flow(pay), Scripted(), Tools(), journal=journal)
+    state = journal.states["pay"]
+    journal.states["pay"] = state.model_copy(
+        update={"lost": True, "run": state.run.model_copy(update={"output": None})}
+    )
+    run = run_flow(skill, Scripted(), box := Tools(), journal=journal)
+    assert (run.status, run.reason) == ("escalated", "more: what pay gave to an earlier process was not kept")
+    assert box.calls == []
+    given = run_flow(flow(pay, result={"from": "steps.pay.said", "default": "x"}), Scripted(), Tools(), journal=journal)
+    assert (given.status, given.output) == ("escalated", None)

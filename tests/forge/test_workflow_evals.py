@@ -165,6 +165,27 @@ def test_tools_that_write_are_refused_without_a_sandbox(forge: Forge) -> None:
     assert "--tool-recording" in refused.value.hint
 
 
+def test_a_variant_does_not_write_for_real_either(forge: Forge, repo: Path) -> None:
+    quiet = SKILL.replace("  effect: write\n", "")
+    assert quiet != SKILL
+    (repo / "skills" / "refund" / "skill.yaml").write_text(quiet)
+    (repo / "writes.yaml").write_text(SKILL)
+    called = []
+
+    def get_order(order_id: str) -> dict[str, Any]:
+        called.append("get_order")
+        return {"total": 12.5}
+
+    def refund_order(order_id: str, amount: float) -> dict[str, Any]:
+        called.append("refund_order")
+        return {"amount": amount}
+
+    tools = [get_order, refund_order]
+    with pytest.raises(UsageError, match="refund_order of refund would"):
+        forge.evals.measure("refund", tools=tools, variants=["writes.yaml"], **ARMS)
+    assert called == []
+
+
 def test_a_recording_of_tools_may_write(forge: Forge) -> None:
     calls = []
     for number in range(CASES):

@@ -59,6 +59,7 @@ class Shop:
         self.calls: list[tuple[str, str]] = []
         self.gone: set[str] = set()
         self.note = ""
+        self.total = 12.5
         self.meanwhile: Callable[[str], None] = lambda name: None
 
     def _call(self, name: str, key: str = "") -> None:
@@ -76,7 +77,7 @@ class Shop:
 
         def get_order(order_id: str) -> dict[str, Any]:
             shop._call("get_order")
-            return {"total": 12.5, "note": shop.note}
+            return {"total": shop.total, "note": shop.note}
 
         @tool(effect="write", idempotency_key="key")
         def refund_order(order_id: str, amount: float, key: str) -> dict[str, Any]:
@@ -257,6 +258,21 @@ def test_under_store_io_none_only_writes_are_known(
     assert run(forge).ok
     assert shop.names == ["get_order", "refund_order", "get_order", "notify"]
     assert "refund is not repeated, though not all that it gave was kept" in said[-1]
+
+
+def test_a_write_that_would_now_say_something_else_stops_the_run(
+    forge: Forge, shop: Shop, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKILLFORGE_STORE_IO", "none")
+    talk.down = True
+    with pytest.raises(ProviderError):
+        run(forge)
+    talk.down = False
+    shop.total = 99.0
+    escalated = run(forge)
+    assert escalated.status == "escalated"
+    assert escalated.reason.startswith("refund: an earlier process has called it, and now it would be called otherwise")
+    assert shop.names == ["get_order", "refund_order", "get_order"]
 
 
 def test_a_run_that_is_alive_is_never_taken_over(forge: Forge, shop: Shop) -> None:

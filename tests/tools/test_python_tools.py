@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import importlib
 import linecache
@@ -77,6 +78,19 @@ def test_an_exception_that_cannot_be_told_is_told_by_its_kind():
         raise OddError
 
     assert call(PythonTools([fail]), "fail").content == "OddError"
+
+
+async def _given_up():
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [(lambda: sys.exit("usage: …"), "SystemExit: usage: …"), (_given_up, "CancelledError")],
+)
+def test_a_tool_that_ends_itself_ends_only_its_call(function, said):
+    outcome = call(PythonTools({"fail": function}), "fail")
+    assert (outcome.is_error, outcome.content) == (True, said)
 
 
 def test_what_may_be_gone_says_so():

@@ -19,6 +19,8 @@ _READS = """
 """
 READS = frozenset(_READS.split())
 THOUGHTS = frozenset({"think", "thought", "reflect", "todowrite", "update_plan", "todo_write"})
+HANDOVERS = frozenset({"escalate", "handoff", "handover", "transfer"})
+PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "representative", "supervisor"})
 CALCULATORS = frozenset({"calc", "calculate", "calculator", "compute", "math"})
 _PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -34,6 +36,12 @@ def guessed_effect(name: str) -> str:
 def is_thought(name: str) -> bool:
     """Whether a tool only takes notes: what it is told changes nothing and it answers nothing."""
     return _plain(name) in THOUGHTS
+
+
+def is_handover(name: str) -> bool:
+    """Whether a tool passes the task on to a person: a workflow says so with a step that escalates."""
+    words = {*_words(name)}
+    return bool(words & HANDOVERS) and bool(words & PEOPLE)
 
 
 def is_calculator(name: str) -> bool:

@@ -32,7 +32,8 @@ is exactly one of:
   {"id": "order", "tool": "get_order", "args": {"order_id": {"from": "steps.read.order_id"}}}
   {"id": "read", "prompt": "Request: {{ request }}", "output": {"order_id": {"type": "string"}}, "instructions": "…", \
 "examples": {"ids": ["trace-1"]}}
-  {"id": "stop", "escalate": "why a stronger model or a person has to take over"}
+  {"id": "stop", "escalate": "why a stronger model or a person has to take over"}, also in the place of a tool that \
+hands the task to a person
   Any of them may have "when": {"from": "steps.read.ok", "equals": true} (also not_equals, in, not_in, gt, gte, lt, \
 lte, exists; joined by all, any, not): without it being true the step is skipped and its value is null. "each": {"from\
 ": "steps.order.lines"} runs the step once for each element, which is "item" in its args, when and prompt.

@@ -12,7 +12,7 @@ from skillforge.engine.compiling.prune import prune
 from skillforge.engine.compiling.shell import command_of, learns, only_looks
 from skillforge.errors import UsageError
 from skillforge.messages import Cost, Message, Part, Text, ToolCall, ToolResult, Usage
-from skillforge.trace import Trace, Turn
+from skillforge.trace import Trace
 
 _LISTED = 20
 _SHOWN = 80
@@ -20,15 +20,15 @@ _SHOWN = 80
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, the ``number``-th (from 1), with what came of it. ``trace`` is cut to it and ends where the agent
-    began to learn from it. ``calls`` and ``turns`` count all of it, ``looks`` the shell commands that only looked.
+    """One request, the ``number``-th (from 1), with what came of it. ``trace`` is cut to it, has only what it took, and
+    ends where the agent began to learn from it. ``calls`` and ``answers`` count all of it, ``looks`` are the shell
+    commands that only looked; ``open``: a call has no result.
     """
 
     number: int
     text: str
     trace: Trace
     calls: int
-    turns: tuple[Turn, ...]
     answers: int
     looks: frozenset[int]
     open: bool
@@ -45,15 +45,6 @@ class Asked:
         return self.calls - len(self.looks) - len(self.idle)
 
     @property
-    def usage(self) -> Usage | None:
-        """The tokens that the session tells of it; ``None`` where it tells none."""
-        return sum((turn.usage for turn in self.turns[1:]), self.turns[0].usage) if self.turns else None
-
-    @property
-    def cost(self) -> Cost:
-        return sum((turn.cost for turn in self.turns[1:]), self.turns[0].cost) if self.turns else Cost()
-
-    @property
     def done(self) -> Trace:
         """The request without the shell commands that only looked, and without the program's own rules for the agent:
         they are no rules of the task. Where more than 40 calls are left, also without those that never mattered.
@@ -61,7 +52,7 @@ class Asked:
         kept = _without(self.trace, self.looks)
         kept = kept if self.calls - len(self.looks) <= MAX_CALLS else _without(kept, self.idle)
         messages = tuple(message for message in kept.messages if message.role != "system")
-        return kept.model_copy(update={"messages": messages})
+        return kept.model_copy(update={"messages": messages, "turns": ()})
 
 
 def requests(trace: Trace) -> tuple[Asked, ...]:
@@ -73,6 +64,14 @@ def requests(trace: Trace) -> tuple[Asked, ...]:
     )
 
 
+def request_of(trace: Trace, number: int) -> Asked:
+    """The ``number``-th request. Raises ``UsageError`` that lists them."""
+    found = requests(trace)
+    if not 1 <= number <= len(found):
+        raise UsageError(f"there is no request {number}\n{listed(found)}".rstrip(), hint="name one: --turn N")
+    return found[number - 1]
+
+
 def chosen(trace: Trace, number: int | None = None) -> Asked:
     """The request that a plan can be made of: the ``number``-th, or the last one that is finished and in which a tool
     was called.
@@ -80,9 +79,7 @@ def chosen(trace: Trace, number: int | None = None) -> Asked:
     Raises ``UsageError`` that lists the requests where there is none, and where it took more than 40 calls.
     """
     found = requests(trace)
-    if number is not None and not 1 <= number <= len(found):
-        raise UsageError(f"there is no request {number}\n{listed(found)}", hint="name one of them: --turn N")
-    asked = found[number - 1] if number is not None else _last(found)
+    asked = request_of(trace, number) if number is not None else _last(found)
     if asked is None:
         raise UsageError(
             "\n".join(
@@ -129,13 +126,18 @@ def _asked(trace: Trace, number: int, start: int, end: int) -> Asked:
     head = tuple(message for message in trace.messages[:first] if message.role == "system")
     told = tuple(_until_it_learns(trace.messages[start:end]))
     whole = end == len(trace.messages) and len(told) == end - start
+    turns = tuple(
+        turn.model_copy(update={"message": turn.message - start + len(head)})
+        for turn in trace.turns
+        if start <= turn.message < start + len(told)
+    )
     cut = trace.model_copy(
         update={
             "messages": (*head, *told),
-            "turns": (),
+            "turns": turns,
             "output": trace.output if whole else None,
-            "usage": Usage(),
-            "cost": Cost(),
+            "usage": sum((turn.usage for turn in turns[1:]), turns[0].usage) if turns else Usage(),
+            "cost": sum((turn.cost for turn in turns[1:]), turns[0].cost) if turns else Cost(),
         }
     )
     events = tool_events(cut)
@@ -144,7 +146,6 @@ def _asked(trace: Trace, number: int, start: int, end: int) -> Asked:
         text=trace.messages[start].text.strip(),
         trace=cut,
         calls=len(events),
-        turns=tuple(turn for turn in trace.turns if start <= turn.message < start + len(told)),
         answers=sum(message.role == "assistant" for message in told),
         looks=frozenset(event.n for event in events if _looks(event)),
         open=any(not event.answered for event in events),

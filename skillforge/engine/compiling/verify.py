@@ -8,7 +8,7 @@ from typing import Any
 
 from skillforge.canonical import compact
 from skillforge.engine.compiling.answerer import Answerer
-from skillforge.engine.compiling.effects import tools_of
+from skillforge.engine.compiling.effects import is_handover, tools_of
 from skillforge.engine.compiling.events import (
     ToolEvent,
     input_text,
@@ -96,7 +96,8 @@ async def _check(skill: Skill, trace: Trace, answers: Answers, tools: Mapping[st
     writing = frozenset(name for name, tool in kept.items() if tool.effect == "write")
     keys = {tool.name: tool.idempotency_key for tool in skill.tools}
     made = [step for step in run.steps if step.kind == "tool" and step.tool]
-    problems = (*_ending(run, trace), *_writes(made, events, writing, keys))
+    # passing the task on to a person is how a trace ends, not a write: the plan escalates
+    problems = (*_ending(run, trace), *_writes(made, events, writing - _handovers(writing), keys))
     return TraceCheck(
         trace=trace.case_id,
         problems=problems,
@@ -176,6 +177,10 @@ def _order(
         for leaf in (*leaves(event.arguments), *leaves(event.result)):
             if not is_weak(leaf) and any(char.isdigit() for char in str(leaf)):
                 given.setdefault(same(leaf), call)
+
+
+def _handovers(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in names if is_handover(name))
 
 
 def _call(name: str, arguments: Mapping[str, Any], keys: Mapping[str, str]) -> tuple[str, str]:

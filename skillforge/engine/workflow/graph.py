@@ -38,23 +38,18 @@ def writing_tools(tools: Iterable[Tool]) -> frozenset[str]:
 
 def graph(skill: Skill, writing: frozenset[str]) -> Graph:
     """The order of a workflow's steps. A step waits for those that its arguments, condition, list and prompt name; one
-    that writes also for every earlier step (in file order) that writes or may end the run: what comes first in the file
-    happens first in the world, and nothing is changed that an escalation would have prevented.
+    that writes waits for every step that stands before it in the file: what comes first there happens first in the world,
+    and nothing is changed that a failed read, a wrong answer or an escalation before it would have prevented.
 
     ``writing`` are the names of the tools that write.
     """
     writes = frozenset(step.id for step in skill.steps if writing & _called(step))
     shown = {step.id: template_paths(step.prompt) for step in skill.steps}
     needs: dict[str, tuple[str, ...]] = {}
-    guards: list[str] = []
     for step in skill.steps:
         named = steps_named([step.args, step.when, step.each])
         named |= {path.split(".")[1] for path in shown[step.id] if path.startswith("steps.")}
-        if step.id in writes:
-            named |= {*guards}
-        needs[step.id] = tuple(other for other in needs if other in named)
-        if step.id in writes or step.kind == "escalate":
-            guards.append(step.id)
+        needs[step.id] = tuple(other for other in needs if other in named or step.id in writes)
     followers = {step: tuple(other for other, own in needs.items() if step in own) for step in needs}
     return Graph(needs, followers, writes, shown)
 

@@ -14,7 +14,7 @@ from skillforge.engine.journal import StepState
 from skillforge.engine.pool import for_each
 from skillforge.engine.recorded import fitting
 from skillforge.engine.workflow.clock import Lanes
-from skillforge.engine.workflow.steprunner import TOOL_PLACES, StepRunner
+from skillforge.engine.workflow.steprunner import TOOL_PLACES, StepRunner, told
 from skillforge.engine.workflow.sums import NO_USAGE, cost_of, usage_of
 from skillforge.errors import InvalidInput
 from skillforge.messages import Cost
@@ -92,6 +92,8 @@ class Schedule:
         """The step's value and when it has it."""
         if step.each is None:
             return await self._one(group, step, step.id, self._scope, ready)
+        if lost := self._runner.lost_for(step.each):
+            return self._take(group, step, _of(step, "escalated", lost), ready)
         try:
             elements = self._elements(step)
         except InvalidInput as exc:
@@ -164,6 +166,9 @@ class Schedule:
     def _result(self) -> Run:
         ended, output, checks = (self._ended, None, ()) if self._ended is not None else self._answer()
         status, reason = ended
+        if self._runner.unmet and status != "error":
+            wrote = f"an earlier process has written what this one did not come to: {told(self._runner.unmet)}"
+            status, reason = "escalated" if status == "ok" else status, f"{reason}; {wrote}" if reason else wrote
         attempts = tuple(self._attempts)
         models = [attempt.model for attempt in attempts if attempt.model]
         return Run(
@@ -186,8 +191,11 @@ class Schedule:
     def _answer(self) -> tuple[tuple[RunStatus, str], Any, tuple[CheckResult, ...]]:
         """The result, held to the contract and the checks of the whole skill. Nothing repairs it any more."""
         skill = self._skill
+        result = {"from": f"steps.{skill.steps[-1].id}"} if skill.result is None else skill.result
+        if lost := self._runner.lost_for(result):
+            return ("escalated", f"result: {lost}"), None, ()
         try:
-            value = self._values[skill.steps[-1].id] if skill.result is None else resolve(skill.result, self._scope)
+            value = resolve(result, self._scope)
         except InvalidInput as exc:
             return ("failed", f"result: {exc}"), None, ()
         output, problems = fitting(skill, value)

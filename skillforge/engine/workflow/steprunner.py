@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
+from skillforge.canonical import compact, digest_bytes
 from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.journal import StepJournal, StepState
 from skillforge.engine.pool import Places
@@ -17,12 +18,13 @@ from skillforge.engine.workflow.language import step_input
 from skillforge.engine.workflow.sums import NO_USAGE, model_state
 from skillforge.engine.workflow.toolcalls import ToolCaller, consent
 from skillforge.errors import InvalidInput, ProviderError, ToolUnavailable
-from skillforge.references import holds
+from skillforge.references import holds, steps_named
 from skillforge.run import Run, StepRun, StepStatus
 from skillforge.step import Step
 
 TOOL_PLACES = 8  # calls of tools at once, of one run
 UNKNOWN_WRITE = "was started and nobody knows whether it happened"
+OTHERWISE = "an earlier process has called it, and now it would be called otherwise or not at all"
 
 Scope = Mapping[str, Any]
 
@@ -31,6 +33,10 @@ Scope = Mapping[str, Any]
 class StepRunner:
     """Does the steps of one run and tells the journal of them. ``stopped`` ends that: nothing is begun any more.
     ``under_way`` are the keys of the calls that began and have not ended.
+
+    ``unmet`` are the writes that an earlier process began and that this one has not come to. Not every answer is kept,
+    and a question that is asked again may be answered otherwise: whoever then comes to another write makes none.
+    ``lost`` are the steps of which it is only known that they were done.
     """
 
     prompts: PromptExecutor
@@ -43,12 +49,16 @@ class StepRunner:
     under_way: set[str] = field(default_factory=set)
     kept: dict[str, StepState] = field(init=False)
     begun: frozenset[str] = field(init=False)
+    unmet: set[str] = field(init=False)
+    lost: frozenset[str] = field(init=False)
     model_places: Places = field(init=False)
     tool_places: Places = field(init=False)
 
     def __post_init__(self) -> None:
         self.kept = self.journal.finished() if self.journal is not None else {}
         self.begun = self.journal.started() if self.journal is not None else frozenset()
+        self.unmet = {key for key in (*self.kept, *self.begun) if key.partition("[")[0] in self.flow.graph.writes}
+        self.lost = frozenset(key.partition("[")[0] for key, state in self.kept.items() if state.lost)
         self.model_places = Places(self.prompts.concurrency)
         self.tool_places = Places(TOOL_PLACES)
 
@@ -60,24 +70,38 @@ class StepRunner:
         if self.stopped:
             return None
         await anyio.lowlevel.checkpoint_if_cancelled()  # a write before it was shielded from that
-        if (kept := self.kept.get(key)) is not None:
-            return kept.model_copy(update={"run": kept.run.model_copy(update={"resumed": True})})
+        kept, wrote, lost = self.kept.get(key), key in self.unmet, self.lost_for([step.args, step.when, step.each])
+        self.unmet.discard(key)
+        if kept is not None and (lost or not wrote):
+            return _resumed(kept)
+        if lost:
+            return _state(step, key, "escalated", lost)
         try:
             if step.when is not None and not holds(step.when, scope):
-                return _state(step, key, "skipped")
+                return _state(step, key, "escalated", OTHERWISE) if wrote else _state(step, key, "skipped")
             return await self._do(step, key, scope)
         except InvalidInput as exc:
             return _state(step, key, "failed", str(exc))
         except RecursionError:
             return _state(step, key, "failed", "a value is nested too deeply")
 
+    def lost_for(self, values: Any) -> str:
+        """Why these references cannot be followed; "" where they can."""
+        lost = ", ".join(sorted(self.lost & steps_named(values)))
+        return f"what {lost} gave to an earlier process was not kept" if lost else ""
+
     async def _do(self, step: Step, key: str, scope: Scope) -> StepState | None:
         if step.kind == "escalate":
             return _state(step, key, "escalated", step.escalate)
         if self._in_doubt(step, key):
             return _state(step, key, "escalated", f"{step.tool or step.id} {UNKNOWN_WRITE}")
+        kept = self.kept.get(key)
+        if self.unmet and kept is None and key not in self.begun and step.id in self.flow.graph.writes:
+            return _state(step, key, "escalated", f"an earlier process has written otherwise: {told(self.unmet)}")
         if step.kind == "tool":
             return await self._tool(step, key, scope)
+        if kept is not None:
+            return _resumed(kept)
         async with self.model_places:
             if self.stopped:
                 return None
@@ -91,6 +115,9 @@ class StepRunner:
 
     async def _tool(self, step: Step, key: str, scope: Scope) -> StepState | None:
         arguments = self.caller.arguments(step, key, scope)
+        if (kept := self.kept.get(key)) is not None:
+            same = kept.said in ("", self._said(arguments))
+            return _resumed(kept) if same else _state(step, key, "escalated", OTHERWISE)
         async with self.tool_places:
             if self.stopped:
                 return None
@@ -113,8 +140,12 @@ class StepRunner:
             reason = f"{exc} ({exc.hint})" if exc.hint else str(exc)
             state = _state(step, key, "error", reason, tool=step.tool or "", arguments=arguments, tries=1)
         else:
-            state = StepState(run=run)
+            state = StepState(run=run, said=self._said(arguments) if step.id in self.flow.graph.writes else "")
         return await self._finished(state)
+
+    def _said(self, arguments: dict[str, Any]) -> str:
+        """What a call said, as far as it must be known to be the same: values are not always kept."""
+        return digest_bytes(compact([self.caller.run_id, arguments]).encode("utf-8", "backslashreplace"))
 
     async def _prompt(self, step: Step, key: str, scope: Scope) -> StepState:
         small = self.flow.small[step.id]
@@ -164,6 +195,14 @@ class StepRunner:
 def _state(step: Step, key: str, status: StepStatus, reason: str = "", **more: Any) -> StepState:
     run = StepRun(key=key, kind=step.kind, status=status, reason=reason, usage=NO_USAGE, latency_s=0.0, **more)
     return StepState(run=run)
+
+
+def _resumed(kept: StepState) -> StepState:
+    return kept.model_copy(update={"run": kept.run.model_copy(update={"resumed": True})})
+
+
+def told(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys))
 
 
 def _asked(key: str, run: Run) -> StepRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +55,10 @@ class EvalTools:
 
 
 @asynccontextmanager
-async def eval_tools(skill: Skill, tools: ToolsGiven, sandbox: str | Sandbox | None) -> AsyncIterator[EvalTools]:
-    """The tools of an eval of ``skill``. ``sandbox`` may be ``module:function``.
+async def eval_tools(
+    skills: Iterable[Skill], tools: ToolsGiven, sandbox: str | Sandbox | None
+) -> AsyncIterator[EvalTools]:
+    """The tools of an eval of ``skills``. ``sandbox`` may be ``module:function``.
 
     Raises ``UsageError`` for tools that are missing, and for tools that would write for real.
     """
@@ -66,15 +68,20 @@ async def eval_tools(skill: Skill, tools: ToolsGiven, sandbox: str | Sandbox | N
         yield EvalTools(sandbox=load_function(sandbox) if isinstance(sandbox, str) else sandbox)
         return
     async with open_tools(tools) as box:
-        bound = bind(box, skill.tools)
-        writes = [tool.name for tool in bound.tools if tool.effect == "write"]
-        if writes and not isinstance(bound, RecordedTools):
-            raise UsageError(
-                f"an eval does not write for real, and {', '.join(writes)} of {skill.name} would",
-                hint="--sandbox MODULE:FUNCTION gives every execution tools of its own, --tool-recording FILE recorded"
-                " answers",
-            )
+        for skill in skills:
+            _require_harmless(box, skill)
         yield EvalTools(box=box)
+
+
+def _require_harmless(box: ToolBox, skill: Skill) -> None:
+    bound = bind(box, skill.tools)
+    writes = [tool.name for tool in bound.tools if tool.effect == "write"]
+    if writes and not isinstance(bound, RecordedTools):
+        raise UsageError(
+            f"an eval does not write for real, and {', '.join(writes)} of {skill.name} would",
+            hint="--sandbox MODULE:FUNCTION gives every execution tools of its own, --tool-recording FILE recorded"
+            " answers",
+        )
 
 
 @dataclass(frozen=True)

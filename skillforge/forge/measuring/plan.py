@@ -177,11 +177,12 @@ async def with_tools(
     """``executor`` for the skills of an eval: where one is a workflow, with the tools of the plan (default: those of
     the Forge). Raises ``UsageError`` for tools that are missing or would write for real.
     """
-    if not any(form.is_workflow for form in (skill, *(read_skill(path).skill for path in plan.variants))):
+    forms = [skill, *(read_skill(path).skill for path in plan.variants)]
+    if not any(form.is_workflow for form in forms):
         yield executor
         return
     tools = work.tools if plan.tools is None and plan.sandbox is None else plan.tools
-    async with eval_tools(skill, tools, plan.sandbox) as opened:
+    async with eval_tools(forms, tools, plan.sandbox) as opened:
         yield partial(_sandboxed, executor, opened)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,26 +65,30 @@ def latest_session(folder: Path, env: Mapping[str, str] | None = None, home: Pat
     return next((session for session in found if works_in(session.path) == here), found[0])
 
 
-def project_session(folder: Path, env: Mapping[str, str] | None = None, home: Path | None = None) -> Session:
-    """The session last written of those that work in ``folder`` or below it; never one of another project.
+def project_session(
+    folders: Sequence[Path], env: Mapping[str, str] | None = None, home: Path | None = None
+) -> Session:
+    """The session last written of the project that ``folders`` belong to; never one of another project.
 
-    Raises ``NotFound`` that names the newest of the others.
+    A project is the git repository around a folder, or that folder alone. Raises ``NotFound`` that names the newest
+    session of the others.
     """
     found = local_sessions(env, home)
-    here = folder.resolve()
-    mine = next((session for session in found if _is_within(works_in(session.path), here)), None)
+    ours = {_project(folder) for folder in folders}
+    mine = next((each for each in found if (there := works_in(each.path)) and _project(there) in ours), None)
     if mine is not None:
         return mine
     hint = "name its file"
     if found:
         hint = f"name its file; the newest of another project is {found[0].path}"
-    raise NotFound(f"no session of a coding agent works in {here}", hint=hint)
+    raise NotFound(f"no session of a coding agent works in {folders[0].resolve()}", hint=hint)
 
 
-def _is_within(path: Path | None, folder: Path) -> bool:
-    with suppress(OSError, RuntimeError):  # a loop of links
-        return path is not None and path.is_absolute() and path.resolve().is_relative_to(folder)
-    return False
+def _project(folder: Path) -> Path:
+    with suppress(OSError, RuntimeError, ValueError):  # a loop of links, a folder that no system could have
+        folder = folder.resolve() if folder.is_absolute() else folder
+        return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+    return folder
 
 
 def works_in(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterator
+from html import unescape
 
 from skillforge.hygiene import hidden_text
 from skillforge.injectionpatterns import ORDER_PATTERNS, Kind
@@ -26,10 +27,14 @@ MAX_FINDINGS = 50
 EXCERPT = 100
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,4000}={0,2}")
-_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_ENTITY = re.compile(r"&#(?:x[0-9a-fA-F]{1,6}|[0-9]{1,7});")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 # Letters of other scripts that look like Latin ones (Unicode TR39, the ones in use): Cyrillic and Greek.
-_LOOKALIKES = str.maketrans("аеорсухіјѕԁһɡοανρτυικ", "aeopcyxijsdhgoavptuik")
+LOOKALIKES = str.maketrans("аеорсухіјѕԁһɡοανρτυικ", "aeopcyxijsdhgoavptuik")
 
 
 class Finding(Value):
@@ -53,11 +58,11 @@ def findings(text: str) -> tuple[Finding, ...]:
     what is spelled in tag characters, and into base64.
     """
     text = text[:MAX_TEXT]
-    found = [Finding(kind="hidden", excerpt=name) for name in hidden_text(text)[:3]]
+    found = [Finding(kind="hidden", excerpt=name) for name in hidden_text(text.replace("\r\n", "\n"))[:3]]
     found += [Finding(kind="secret", excerpt=f"looks like a secret ({kind})") for kind in find_secrets(text)]
     found += _matches(text, place=True)
     said = {(each.kind, each.excerpt) for each in found}
-    for other in (_plain(text), _spelled(text)):
+    for other in (plain(text), _spelled(text)):
         if other != text:
             found += [each for each in _matches(other, place=False) if (each.kind, each.excerpt) not in said]
     found += _encoded(text)
@@ -77,10 +82,16 @@ def _matches(text: str, *, place: bool) -> Iterator[Finding]:
             yield Finding(kind=kind, excerpt=excerpt, start=start if place else -1)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text as a reader takes it: without what is drawn as nothing and without accents, letters of other widths and
+    scripts as the Latin ones that they look like, and the characters that HTML entities stand for.
+    """
+    if "&#" in text:
+        text = _ENTITY.sub(lambda match: unescape(match.group()), text)
     if text.isascii():
         return text
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).translate(_LOOKALIKES)
+    decomposed = unicodedata.normalize("NFKD", INVISIBLE.sub("", text))
+    return _ACCENTS.sub("", decomposed).translate(LOOKALIKES)
 
 
 def _spelled(text: str) -> str:

@@ -222,6 +222,7 @@ def server(models: LLMServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SKILLFORGE_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))  # where a page may leave a session
     monkeypatch.setenv("ANTHROPIC_BASE_URL", models.url)
     monkeypatch.setenv("OPENAI_BASE_URL", models.url)
     before = keyring.get_keyring()

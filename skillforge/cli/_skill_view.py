@@ -35,11 +35,12 @@ def origin_lines(provenance: Mapping[str, Any]) -> Iterator[str]:
     """What a reviewer must know of where a skill came from: traces that nobody here watched, texts out of their tools'
     results.
     """
-    if not provenance.get("untrusted"):
+    if not provenance.get("untrusted") and provenance.get("source") != "untrusted":
         return
     traces = [str(trace) for trace in provenance.get("traces", [])]
     shown = ", ".join(traces[:5]) + (f" and {len(traces) - 5} more" if len(traces) > 5 else "")
-    yield visible(f"untrusted: written from traces ({shown}) by {provenance.get('author', 'an unknown author')}")
+    source = f"traces ({shown})" if traces else "what nobody here wrote"
+    yield visible(f"untrusted: written from {source} by {provenance.get('author', 'an unknown author')}")
     for taint in provenance.get("from_tools", []):
         yield visible(f"  out of a tool's result: {taint}")
     held = provenance.get("examples_from") or {}

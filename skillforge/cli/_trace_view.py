@@ -30,7 +30,8 @@ def imported_lines(done: Imported) -> Iterator[str]:
         yield from aligned(rows, left={0})
     if done.groups:
         most = max(done.groups.values())
-        yield f"{len(done.groups):,} tasks with up to {most:,} attempt{'' if most == 1 else 's'}"
+        tasks = "1 task" if len(done.groups) == 1 else f"{len(done.groups):,} tasks"
+        yield f"{tasks} with up to {most:,} attempt{'' if most == 1 else 's'}"
 
 
 def list_lines(found: Sequence[StoredTrace]) -> list[str]:

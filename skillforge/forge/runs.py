@@ -11,7 +11,6 @@ from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.fallback import FallbackExecutor, after
 from skillforge.engine.frame import complete_input
 from skillforge.engine.workflow.execute import WorkflowExecutor
-from skillforge.engine.workflow.tried import TriedWorkflow
 from skillforge.errors import NotFound, ProviderError, SkillforgeError, StoreError, ToolUnavailable, UsageError
 from skillforge.forge.session import DeployedSession, Session, Terms
 from skillforge.forge.skills import resolve
@@ -176,11 +175,7 @@ def _executor(work: Workspace, target: Target, open_model: OpenModel) -> Executo
     if not target.fallback:
         return open_model(target.student)
 
-    def tries(model: str) -> PromptExecutor | TriedWorkflow:
-        executor = open_model(model)
-        return TriedWorkflow(executor) if isinstance(executor, WorkflowExecutor) else executor
-
-    return FallbackExecutor(target.student, target.fallback, tries, work.rest(target.student))
+    return FallbackExecutor(target.student, target.fallback, open_model, work.rest(target.student))
 
 
 def _stored(work: Workspace, run: Run) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from tokenize import TokenError
 from typing import Any
 
 import anyio.to_thread
@@ -79,7 +80,7 @@ class PythonTools:
             if _is_cancelled():
                 raise
             return refusal(told(exc), time.perf_counter() - started)
-        except (Exception, SystemExit) as exc:  # a tool ends its call, never the process
+        except (Exception, SystemExit, KeyboardInterrupt) as exc:  # a tool ends its call, never the process
             return refusal(told(exc), time.perf_counter() - started)
         return outcome_of(value, time.perf_counter() - started)
 
@@ -118,6 +119,6 @@ def _source(function: Any) -> list[str]:
     target = function if inspect.isroutine(function) else type(function)
     told = [f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', '')}"]
     for source in (target, inspect.getmodule(target)):
-        with suppress(OSError, TypeError):  # typed at a prompt, or built in
+        with suppress(OSError, TypeError, SyntaxError, TokenError):  # typed at a prompt, built in, of no Python file
             told.append(digest_bytes(inspect.getsource(source).encode("utf-8", "replace")))  # type: ignore[arg-type]
     return told

@@ -10,6 +10,7 @@ from skillforge.contract import schema_problems
 from skillforge.engine.compiling.events import ToolEvent, tool_events
 from skillforge.engine.compiling.values import shape
 from skillforge.messages import Tool
+from skillforge.taint import without_orders
 from skillforge.trace import Trace
 
 _READS = """
@@ -20,7 +21,7 @@ _READS = """
 READS = frozenset(_READS.split())
 THOUGHTS = frozenset({"think", "thought", "reflect", "todowrite", "update_plan", "todo_write"})
 HANDOVERS = frozenset({"escalate", "handoff", "handover", "transfer"})
-PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "person", "representative", "supervisor"})
+PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "representative", "supervisor"})
 CALCULATORS = frozenset({"calc", "calculate", "calculator", "compute", "math"})
 _PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -39,9 +40,11 @@ def is_thought(name: str) -> bool:
 
 
 def is_handover(name: str) -> bool:
-    """Whether a tool passes the task on to a person: a workflow says so with a step that escalates."""
-    words = {*_words(name)}
-    return bool(words & HANDOVERS) and bool(words & PEOPLE)
+    """Whether a tool passes the task on to a person (``transfer_to_human_agents``): a workflow says so with a step that
+    escalates.
+    """
+    words = _words(name)
+    return len(words) > 2 and words[0] in HANDOVERS and words[1] == "to" and words[-1] in PEOPLE
 
 
 def is_calculator(name: str) -> bool:
@@ -60,7 +63,7 @@ def _words(name: str) -> list[str]:
 
 def tools_of(traces: Iterable[Trace]) -> dict[str, Tool]:
     """Every tool that the traces name or call, by name. Of other programs' traces the effect is guessed by the name:
-    their formats do not say it.
+    their formats do not say it, and what holds an order to a model in them is left out.
     """
     given: dict[str, Tool] = {}
     called: dict[str, list[ToolEvent]] = {}
@@ -70,7 +73,8 @@ def tools_of(traces: Iterable[Trace]) -> dict[str, Tool]:
                 continue  # a name alone says no more than its calls
             known = given.get(tool.name)
             if known is None or known.effect == "read":
-                given[tool.name] = _with_effect(tool, own=not trace.format)
+                shown = without_orders(tool) if trace.untrusted else tool
+                given[tool.name] = _with_effect(shown, own=not trace.format)
         for event in tool_events(trace):
             called.setdefault(event.name, []).append(event)
     bare = Tool(name="").parameters

@@ -112,7 +112,7 @@ def listed(found: Sequence[Asked]) -> str:
 
 
 def _line(asked: Asked) -> str:
-    said = " ".join(asked.text.split())
+    said = "".join(char if char.isprintable() else "?" for char in " ".join(asked.text.split()))
     said = said if len(said) <= _SHOWN else f"{said[: _SHOWN - 1]}…"
     return f"--turn {asked.number}: {asked.calls} tool calls{', not finished' if asked.open else ''}: {said}"
 

@@ -20,7 +20,8 @@ _LOOKS = """
 LOOKS = frozenset(_LOOKS.split())
 GIT_LOOKS = frozenset({"blame", "diff", "grep", "log", "ls-files", "rev-parse", "show", "status"})
 _HARMLESS = re.compile(r"(?:\d|&)?>{1,2}\s*/dev/null|\d?>&\d")  # where output goes that nobody reads
-_RUNS_MORE = re.compile(r"[`\n<>]|\$\(")
+_RUNS_MORE = re.compile(r"[`\n]|\$\(")
+_PUNCTUATION = frozenset("();<>|&")  # what shlex splits off where it is not quoted
 _FIND_ACTS = re.compile(r"-(?:delete|exec|execdir|ok|okdir|fprint\w*|fls)\b")
 _SED_PRINTS = re.compile(r"[0-9,$;]*p?")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=.*")
@@ -44,7 +45,7 @@ def only_looks(command: str) -> bool:
     if not text or _RUNS_MORE.search(text):
         return False
     parts = list(_parts(text))
-    return bool(parts) and all(_looks(words) for words in parts)
+    return bool(parts) and all(_looks(words) and not any(map(_redirects, words)) for words in parts)
 
 
 def learns(command: str) -> bool:
@@ -60,6 +61,7 @@ def _parts(command: str) -> Iterator[list[str]]:
     """The simple commands of a command line, as words. None where it is not understood."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
+    lexer.commenters = ""  # it would take the rest of "cat a#b; rm c" for a comment
     try:
         words = list(lexer)
     except ValueError:
@@ -72,6 +74,10 @@ def _parts(command: str) -> Iterator[list[str]]:
             part = []
         elif part or not _ASSIGNED.fullmatch(word):
             part.append(word)
+
+
+def _redirects(word: str) -> bool:
+    return bool(word) and set(word) <= _PUNCTUATION
 
 
 def _looks(words: Sequence[str]) -> bool:

@@ -140,33 +140,6 @@ def needless_steps(skill: Skill) -> Iterator[Finding]:
             )
 
 
-async def removable_steps(skill: Skill, outcomes: Callable[[Skill], Awaitable[Any]]) -> list[Finding]:
-    """Steps without which a workflow does the same. ``outcomes`` runs a skill on what is recorded and returns a value
-    that can be compared; where that raises (a reference to the step that is gone) the step is needed. A step that
-    writes or may stop the run is never tried.
-    """
-    whole = await outcomes(skill)
-    found = []
-    for step in skill.steps:
-        if _acts(skill, step) or len(skill.steps) == 1:
-            continue
-        without = skill.model_copy(update={"steps": tuple(other for other in skill.steps if other is not step)})
-        try:
-            same = await outcomes(without) == whole
-        except SkillforgeError:
-            continue
-        if same:
-            found.append(
-                Finding(
-                    kind="needless-step",
-                    place=f"steps.{step.id}",
-                    evidence="without it every recorded outcome is the same",
-                    mending="leave the step out",
-                )
-            )
-    return found
-
-
 def used_steps(skill: Skill) -> frozenset[str]:
     """The ids of the steps whose value a step that counts, or the result, goes back to."""
     by_id = {step.id: step for step in skill.steps}

@@ -38,8 +38,8 @@ def writing_tools(tools: Iterable[Tool]) -> frozenset[str]:
 
 def graph(skill: Skill, writing: frozenset[str]) -> Graph:
     """The order of a workflow's steps. A step waits for those that its arguments, condition, list and prompt name; one
-    that writes waits for every step that stands before it in the file: what comes first there happens first in the world,
-    and nothing is changed that a failed read, a wrong answer or an escalation before it would have prevented.
+    that writes waits for every step that stands before it in the file: what comes first there happens first in the
+    world, and nothing is changed that a failed read, a wrong answer or an escalation before it would have prevented.
 
     ``writing`` are the names of the tools that write.
     """

@@ -34,7 +34,7 @@ from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Value
 from skillforge.ref import check_name
 from skillforge.skill import Skill
-from skillforge.taint import tainted
+from skillforge.taint import suspicious_tools, tainted
 from skillforge.trace import Trace
 
 _TOLD = 20  # stretches out of tool results that provenance names
@@ -263,7 +263,9 @@ def _from_tools(skill: Skill, traces: Sequence[Trace]) -> tuple[tuple[str, ...],
         if taint.excerpt not in names and not taint.where.endswith(taint.excerpt)
     ]
     examples = Counter(taint.tool for taint in found if ".examples.items" in taint.where)
-    return tuple(str(taint) for taint in found if ".examples.items" not in taint.where), dict(examples.most_common())
+    left_out = [f"{taint} (left out)" for taint in suspicious_tools(traces)]
+    told = [str(taint) for taint in found if ".examples.items" not in taint.where]
+    return (*left_out, *told), dict(examples.most_common())
 
 
 def _turns(trace: Trace) -> int:

@@ -146,7 +146,7 @@ def _checked(learned: Learned) -> Iterator[str]:
         yield from _some(learned.orders)
     if made.from_tools or made.examples_from:
         count = len(made.from_tools) + sum(made.examples_from.values())
-        yield f"look {many(count, 'text')} of it stand in a tool result too: data, but nobody here wrote it"
+        yield f"look {many(count, 'text')} of it out of tool results: data, but nobody here wrote it"
         yield from _some(made.from_tools)
     if made.warnings:
         yield "look values in writes that nothing but a model said:"

@@ -107,6 +107,30 @@ def test_a_draft_of_the_agents_own_is_held_to_the_session(cli: Cli, session: Cal
     assert not (app / "skills" / "less").exists()
 
 
+def test_a_teacher_proposes_where_one_is_named(cli: Cli, session: Callable[..., Path], app: Path) -> None:
+    session(Request("Tag it", [Did("Bash", {"command": "git tag v1"})], "Tagged."))
+    steps = [
+        {"id": "tag", "tool": "Bash", "args": {"command": "git tag v1"}},
+        {"id": "reply", "prompt": "{{ request }} {{ steps.tag }}"},
+    ]
+    body = {"name": "tag", "description": "Tags it.", "output": "text", "steps": steps}
+    (app / "teacher.json").write_text(
+        json.dumps({"answers": [{"when": {"role": "author-workflow"}, "reply": json.dumps(body)}]})
+    )
+    made = cli("learn", "--teacher", "scripted:teacher.json", "--json").json["made"]
+    assert (made["author"], made["name"], made["steps"]) == ("teacher", "tag", 2)
+
+
+def test_one_request_of_a_stored_session_is_shown_alone(cli: Cli, session: Callable[..., Path]) -> None:
+    session(bump(), Request("Tag it", [Did("Bash", {"command": "git tag v9"})], "Tagged."))
+    assert cli("learn", "--name", "tag").code == 0
+    shown = cli("trace", "show", "s1", "--turn", "2")
+    assert "git tag v9" in shown.out
+    assert "make test" not in shown.out
+    assert "2 answers by claude-x, 2,000 tokens in, 100 out" in shown.out
+    assert cli("trace", "show", "s1", "--turn", "3").code == 2
+
+
 def test_a_session_that_cannot_be_compiled_says_what_to_do(cli: Cli, session: Callable[..., Path]) -> None:
     many = [Did("Bash", {"command": f"make part{n}"}) for n in range(41)]
     session(bump(), Request("All parts", many))

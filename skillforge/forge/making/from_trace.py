@@ -12,6 +12,7 @@ from pydantic import Field
 
 from skillforge.config import STATE_FOLDER, find_root
 from skillforge.engine.author import Draft
+from skillforge.engine.compiling.doubts import doubts
 from skillforge.engine.compiling.events import segment, succeeded, tool_events
 from skillforge.engine.compiling.mechanical import mechanical
 from skillforge.engine.compiling.propose import (
@@ -243,13 +244,19 @@ def _stored(work: Workspace, plan: TracePlan, draft: Draft, proposed: Proposed, 
         calls=sum(len(tool_events(trace)) for trace in good) / len(good),
         examples=sum(len(step.examples.items) for step in skill.steps),
         repaired=len(draft.answers) > 1,
-        warnings=proposed.verified.warnings if proposed.verified is not None else (),
+        warnings=tuple(work.redactor.text(warning) for warning in _warnings(draft.skill, plan.traces, proposed)),
         from_tools=told,
         examples_from=shown,
         cost=draft.cost,
         spent_usd=spent_usd,
         skill=skill,
     )
+
+
+def _warnings(skill: Skill, traces: Sequence[Trace], proposed: Proposed) -> tuple[str, ...]:
+    if proposed.verified is None:
+        return ()
+    return (*proposed.verified.warnings, *doubts(skill, traces, proposed.verified))
 
 
 def _from_tools(skill: Skill, traces: Sequence[Trace]) -> tuple[tuple[str, ...], dict[str, int]]:

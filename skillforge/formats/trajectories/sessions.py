@@ -65,9 +65,7 @@ def latest_session(folder: Path, env: Mapping[str, str] | None = None, home: Pat
     return next((session for session in found if works_in(session.path) == here), found[0])
 
 
-def project_session(
-    folders: Sequence[Path], env: Mapping[str, str] | None = None, home: Path | None = None
-) -> Session:
+def project_session(folders: Sequence[Path], env: Mapping[str, str] | None = None, home: Path | None = None) -> Session:
     """The session last written of the project that ``folders`` belong to; never one of another project.
 
     A project is the git repository around a folder, or that folder alone. Raises ``NotFound`` that names the newest

@@ -32,6 +32,7 @@ _WORD = re.compile(
     rf"{_MARKUP}|([\u3040-\u30ff\u3400-\u9fff])|((?:[^\W_]|[\u0300-\u036f]|{INVISIBLE.pattern})+)", re.IGNORECASE
 )
 _Placed = tuple[str, int, int]
+_SAID_IN_SCHEMA = frozenset({"$comment", "const", "default", "description", "examples", "title"})
 _SPOKEN = frozenset({"instructions", "prompt", "description", "task", "escalate"})
 
 
@@ -70,10 +71,29 @@ def tainted(skill: Skill, traces: Iterable[Trace]) -> tuple[Taint, ...]:
     for place, text in walk_strings(body):
         spoken = place[-1] in _SPOKEN
         here = list(results.stretches(pointer(place), text, spoken=spoken))
+        if _is_name(place, text):
+            here = [taint for taint in here if taint.flagged]
         if not here and spoken and (said := _kinds(text, spoken=True)):
             here = [Taint(where=pointer(place), excerpt=_order_excerpt(text), kinds=said)]
         found += here
     return tuple(dict.fromkeys(found))
+
+
+def _is_name(place: Sequence[str | int], text: str) -> bool:
+    """Whether a text is a key, an id, the name of a tool or field, a reference or a type, and not prose or a value: it
+    may stand in a result too without being from there.
+    """
+    if text == place[-1]:
+        return True
+    own = place[2:] if place[0] == "steps" else place  # what a step and a skill have in common
+    match own:
+        case ("name" | "suite" | "id" | "tool" | "on_error",) | ("agent", "tools", _) | ("examples", "file" | "select"):
+            return True
+        case ("examples", "items", _, "id") | ("checks", _, "type" | "path" | "of" | "name" | "on_fail"):
+            return True
+        case ("input" | "output", *_):
+            return not _SAID_IN_SCHEMA.intersection(own)
+    return place[-1] == "from" and (place[0] == "result" or own[0] in ("args", "when", "each"))
 
 
 def taint_problems(skill: Skill, traces: Iterable[Trace]) -> tuple[str, ...]:

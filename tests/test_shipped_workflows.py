@@ -123,11 +123,14 @@ def test_an_order_in_a_mail_moves_no_money():
     file, suite = shipped("refund-request")
     hostile = [case for case in suite.cases if "injection" in case.metadata["kind"]]
     assert len(hostile) >= 2
+    with sandbox() as given:
+        order = next(tool for tool in given if tool.__name__ == "get_order")
+        paid = {name: order(name)["total"] for name in {case.expected["order_id"] for case in hostile}}
     for case in hostile:
         for reason in ("changed_mind", "damaged", "wrong_item", "not_arrived", "other"):
             run = executed(Scripted(default={"reason": reason}), file.skill, case)
             assert run.status == "ok"
-            assert run.output["amount"] <= 92.9
+            assert run.output["amount"] <= paid[run.output["order_id"]]  # what the mail says of amounts is nothing
 
 
 def test_an_order_that_the_mail_does_not_name_escalates_and_writes_nothing():

@@ -23,7 +23,7 @@ FromTraceOption = Annotated[
     str | None,
     typer.Option(
         metavar="FILE|DIR|ID|GROUP|latest",
-        help="What agents did already: compile it into a workflow. latest: the newest coding session here.",
+        help="What agents did already: compile it into a workflow. latest: the newest coding session of this project.",
     ),
 ]
 TurnOption = Annotated[

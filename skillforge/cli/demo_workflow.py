@@ -58,7 +58,7 @@ def demo_workflow(
         int, typer.Option(min=0, help="How many unseen cases of each skill are measured; 0: all.")
     ] = CASES,
 ) -> None:
-    """Three workflows on a small shop in SQLite, run by a real 135M model, without a key.
+    """Three workflows on a small shop, run without a key.
 
     A refund request, a question about an order and a supplier's invoice are worked off for real; then each workflow is
     measured beside the tool loop of a strong model that it replaces (recorded). Only the model's weights are fetched,

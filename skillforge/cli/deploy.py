@@ -70,7 +70,7 @@ def promote(
 
 
 def rollback(name: Name, alias: Alias = "production", reason: Reason = "", json_out: JsonOut = False) -> None:
-    """Go back to what answered before the last change of the alias.
+    """Go back to what answered before the last change.
 
     Again, and it goes further back. Nothing is measured for it. Commit skillforge.lock afterwards.
 

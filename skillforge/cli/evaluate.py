@@ -84,7 +84,7 @@ def evaluate(
     output: Output = None,
     json_out: JsonOut = False,
 ) -> None:
-    """Measure students with and without a skill beside the teacher.
+    """Measure students with a skill beside the teacher.
 
     All arms answer the same unseen cases: the teacher, no model at all, and each student bare, with the skill's
     examples alone, with the skill. Every sample is kept as it arrives: an interrupted eval goes on where it stopped,

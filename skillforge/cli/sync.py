@@ -24,7 +24,7 @@ def sync(
     ] = None,
     json_out: JsonOut = False,
 ) -> None:
-    """Bring skill files, skillforge.lock and the registry together.
+    """Bring skill files, lock file and registry together.
 
     A changed file becomes a reviewed version, a version that only the registry has is written to its file. Where both
     changed it is a conflict: nothing at all is written, and the difference is shown. Evidence and deployed versions

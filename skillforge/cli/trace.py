@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="What agents did elsewhere: import their traces, look at them.",
+    help="What agents did elsewhere: import and show traces.",
     epilog="Example: skillforge trace import ~/.claude/projects",
     rich_markup_mode=None,
 )

@@ -12,13 +12,15 @@ from skillforge.engine.fallback import FallbackExecutor, after
 from skillforge.engine.frame import complete_input
 from skillforge.engine.workflow.execute import WorkflowExecutor
 from skillforge.errors import NotFound, ProviderError, SkillforgeError, StoreError, ToolUnavailable, UsageError
-from skillforge.forge.session import DeployedSession, Session, Terms
+from skillforge.forge.session import NO_MODEL, DeployedSession, Session, Terms
 from skillforge.forge.skills import resolve
 from skillforge.forge.workflows import NO_TOOLING, Asked, Consent, RunJournal, Tooling, claimed_journal, opened_tools
 from skillforge.forge.workspace import Workspace
 from skillforge.ref import PRODUCTION, SkillRef
 from skillforge.run import Run
+from skillforge.skill import Skill
 from skillforge.store.registry import SkillVersion
+from skillforge.tools.recorded import RECORD_IT
 
 OpenModel = Callable[[str], PromptExecutor | WorkflowExecutor]
 
@@ -49,14 +51,21 @@ def chosen_student(work: Workspace, student: str | None) -> str:
     )
 
 
+def asks_a_model(skill: Skill) -> bool:
+    """Whether running it may ask a model: any skill does, but a workflow whose steps only call tools."""
+    return not skill.is_workflow or any(step.kind in ("prompt", "agent") for step in skill.steps)
+
+
 def target(work: Workspace, ref: str, student: str | None) -> Target:
     """What ``ref`` means to a program: ``NAME`` alone and ``NAME@production`` are the deployed version with its models,
     found without a database; anything else is a version for ``student``, or the repository's default one.
 
-    ``student`` takes the place of a deployed one too. Raises ``NotPromoted``, and as ``resolve`` does.
+    ``student`` takes the place of a deployed one too. A workflow of which no step asks a model needs none: that is
+    ``NO_MODEL``. Raises ``NotPromoted``, and as ``resolve`` does.
     """
     if (named := _deployed_name(work, ref)) is None:
-        return Target(resolve(work, ref), chosen_student(work, student))
+        version = resolve(work, ref)
+        return Target(version, student or (chosen_student(work, None) if asks_a_model(version.skill) else NO_MODEL))
     found = work.deployed.get(*named)
     runs = student or found.move.student
     fallback = found.move.fallback if found.move.fallback != runs else ""
@@ -157,6 +166,8 @@ def _no_answer(target: Target, run: Run) -> SkillforgeError:
     """The error that a run without an answer ends its call with: a model's, or a tool's."""
     said, hint = _split_hint(run)
     if run.steps and not any(attempt.error for attempt in run.attempts):
+        if (unrecorded := f" ({RECORD_IT})") in said:  # another recording is another call: it does not go on
+            return ToolUnavailable(f"{target}: {said.replace(unrecorded, '')}", hint=RECORD_IT)
         return ToolUnavailable(f"{target}: {said}", hint=hint or "the same call goes on where this one stopped")
     named = target.student in said
     return ProviderError(f"{target}: {said}" if named else f"{target} on {run.student}: {said}", hint=hint)

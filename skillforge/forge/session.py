@@ -15,7 +15,7 @@ import anyio
 
 from skillforge.canonical import digest
 from skillforge.engine.execute import PromptExecutor
-from skillforge.errors import UsageError
+from skillforge.errors import ProviderError, UsageError
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Completion, Cost, Request, Usage
 from skillforge.providers.base import Provider
@@ -26,6 +26,7 @@ from skillforge.providers.remote import Remote
 from skillforge.providers.replay import Replay
 from skillforge.version import __version__
 
+NO_MODEL = "no-model"  # the student of a workflow whose steps only call tools
 _SOME = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
 
 
@@ -97,7 +98,8 @@ class Session:
         """What runs skills on that student. The only place that turns a student's name into an executor; of a workflow
         it answers the steps that need language.
         """
-        return PromptExecutor(self.provider(student), role=role, custom_checks=self._work.custom_checks)
+        provider = _Nobody() if student == NO_MODEL else self.provider(student)
+        return PromptExecutor(provider, role=role, custom_checks=self._work.custom_checks)
 
     @property
     def spent_usd(self) -> float | None:
@@ -200,6 +202,26 @@ class DeployedSession(Session):
         if isinstance(base, Remote) and self._fallback and base.name != self._fallback:
             base = base.hasty()
         return base if self._recorder is None else _Recorded(base, self._recorder)
+
+
+class _Nobody:
+    """In the place of a model, where no step asks one."""
+
+    name = NO_MODEL
+    concurrency = 1
+    native_tools = False
+
+    def fingerprint(self) -> str:
+        return NO_MODEL
+
+    def price(self, usage: Usage) -> Cost:
+        return Cost(usd=0.0)
+
+    async def complete(self, request: Request) -> Completion:
+        raise ProviderError("no model was named, and a step asks one", hint="name a student")
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
 
 
 class _Recorded:

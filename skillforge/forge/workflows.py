@@ -269,7 +269,7 @@ def _forgotten(log: WorkflowLog, run: OpenRun, tooling: Tooling) -> bool:
 
 def _addresses(work: Workspace, asked: Asked) -> tuple[str, str]:
     """(of all that can change what happens, of the skill's name and the input alone)."""
-    models = [work.provider(name).fingerprint() for name in asked.models if name]
+    models = [work.provider(name).fingerprint() for name in asked.models if name and name != NO_MODEL]
     by = {"skill": compiled(asked.skill).digest, "models": models, "tools": asked.box.identity}
     values = dict(asked.values)
     return digest({**by, "input": values}), digest({"skill": asked.skill.name, "input": values})

@@ -21,6 +21,7 @@ from skillforge.trace import Trace
 
 CleanValue = Callable[[Any], Any]
 
+RECORD_IT = "record it: the same command with --tools or --mcp and --record-tools FILE"
 _SHOWN = 200  # characters of arguments in a message
 _ANY = {"type": "object"}  # of a tool whose parameters nobody recorded
 
@@ -39,15 +40,22 @@ class RecordedTools:
     idempotency key; of the same call made several times, the answers come in their order and the last one repeats.
 
     ``tools`` describe them; one that is only called is described by its name. ``clean`` is what took the secrets out of
-    the recording (``Redactor.value``): a call that holds them finds its answer. Raises ``UnknownToolCall`` for a call
-    that nobody recorded.
+    the recording (``Redactor.value``): a call that holds them finds its answer. ``name`` is what messages call it.
+    Raises ``UnknownToolCall`` for a call that nobody recorded.
     """
 
     def __init__(
-        self, calls: Iterable[RecordedCall], tools: Sequence[Tool] = (), *, clean: CleanValue | None = None
+        self,
+        calls: Iterable[RecordedCall],
+        tools: Sequence[Tool] = (),
+        *,
+        clean: CleanValue | None = None,
+        name: str = "",
     ) -> None:
         self._calls = tuple(calls)
         self._clean = clean
+        self._name = name
+        self._named = f" {name}" if name else ""
         known = {tool.name for tool in tools}
         called = dict.fromkeys(call.tool for call in self._calls if call.tool not in known)
         self._tools = (*tools, *(Tool(name=name, parameters=_ANY) for name in called))
@@ -68,7 +76,8 @@ class RecordedTools:
     def knowing(self, declared: Sequence[Tool]) -> RecordedTools:
         """The same recording from its start, with only these tools."""
         names = {tool.name for tool in declared}
-        return RecordedTools((call for call in self._calls if call.tool in names), declared, clean=self._clean)
+        calls = (call for call in self._calls if call.tool in names)
+        return RecordedTools(calls, declared, clean=self._clean, name=self._name)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolOutcome:
         if name not in self._keys:
@@ -78,9 +87,10 @@ class RecordedTools:
         if not answers:
             shown = one_line(compact(self._matched(name, arguments)), _SHOWN)
             same = [call for call in self._calls if call.tool == name]
-            near = f", only {len(same)} other calls of {name}" if same else f" and none of {name} at all"
-            message = f"the recording holds no call {name}({shown}){near}"
-            raise UnknownToolCall(message, hint="record it, or give the tools themselves (--tools, --mcp)")
+            others = f"{len(same)} other call{'' if len(same) == 1 else 's'}"
+            near = f", only {others} of {name}" if same else f" and none of {name} at all"
+            message = f"the recording{self._named} holds no call {name}({shown}){near}"
+            raise UnknownToolCall(message, hint=RECORD_IT)
         answer = answers[min(self._given[key], len(answers) - 1)]
         self._given[key] += 1
         return ToolOutcome(content=answer.content, is_error=answer.is_error)
@@ -129,7 +139,7 @@ def read_recording(path: Path, *, clean: CleanValue | None = None) -> RecordedTo
     ``read_calls``.
     """
     calls, tools = _read(path)
-    return RecordedTools(calls, tools, clean=clean)
+    return RecordedTools(calls, tools, clean=clean, name=path.name)
 
 
 def _read(path: Path) -> tuple[tuple[RecordedCall, ...], tuple[Tool, ...]]:

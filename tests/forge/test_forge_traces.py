@@ -89,7 +89,13 @@ def test_the_latest_session_is_found(repo: Path, forge_at: MakeForge, monkeypatc
     write(sessions / "x.jsonl", pi(0.5))
     monkeypatch.setenv("PI_CODING_AGENT_DIR", str(repo / "agent"))
     monkeypatch.setenv("HOME", str(repo / "home"))
-    (trace,) = forge_at(repo).traces.find("latest")
+    monkeypatch.chdir(repo)
+    forge = forge_at(repo)
+    with pytest.raises(NotFound, match="no session of a coding agent works in"):
+        forge.traces.find("latest")  # the newest one belongs to another project
+    lines = [record | {"cwd": str(repo)} if record["type"] == "session" else record for record in pi(0.5)]
+    write(sessions / "x.jsonl", lines)
+    (trace,) = forge.traces.find("latest")
     assert (trace.format, trace.cost.usd) == ("pi", 0.5)
 
 

@@ -90,7 +90,11 @@ def _interrupted():
 
 @pytest.mark.parametrize(
     ("function", "said"),
-    [(lambda: sys.exit("usage: …"), "SystemExit: usage: …"), (_interrupted, "KeyboardInterrupt"), (_given_up, "CancelledError")],
+    [
+        (lambda: sys.exit("usage: …"), "SystemExit: usage: …"),
+        (_interrupted, "KeyboardInterrupt"),
+        (_given_up, "CancelledError"),
+    ],
 )
 def test_a_tool_that_ends_itself_ends_only_its_call(function, said):
     outcome = call(PythonTools({"fail": function}), "fail")

@@ -160,11 +160,14 @@ def _without(one: Pruned, lone: Mapping[tuple[str, int], str]) -> Pruned:
 
 
 def _failure(trace: Trace, slots: Sequence[Slot], tools: Mapping[str, Tool]) -> Failure:
-    left = Counter(event.name for event in prune(trace, tools).kept)
+    pruned = prune(trace, tools)
+    made = Counter(event.name for event in pruned.events if _mattered(event, pruned))  # whatever came of it
+    left = Counter(event.name for event in pruned.kept)
     lacked = []
     for slot in slots:
-        if left[slot.tool]:
-            left[slot.tool] = 0 if slot.each else left[slot.tool] - 1
+        if made[slot.tool]:
+            made[slot.tool] = 0 if slot.each else made[slot.tool] - 1
+            left[slot.tool] = 0 if slot.each else max(0, left[slot.tool] - 1)
         else:
             lacked.append(slot.id)
     extra = tuple(name if count == 1 else f"{name} ({count} times)" for name, count in left.items() if count)

@@ -14,11 +14,18 @@ from skillforge.taint import without_orders
 from skillforge.trace import Trace
 
 _READS = """
-    browse calc calculate calculator check compare compute convert count describe estimate explain fetch
-    find get glob grep has inspect is list load lookup ls ping plan preview query quote read resolve
-    retrieve search select show stat summarize think tail validate verify view whoami
+    browse calc calculate calculator check compare compute count describe estimate explain fetch find get
+    glob grep has inspect is list lookup ls ping preview query read retrieve search select show stat
+    summarize think tail validate verify view whoami
+"""
+_WRITES = """
+    add and apply approve buy cancel create delete drop edit execute insert modify or overwrite pay put
+    remove rename replace save send submit then update upsert write
 """
 READS = frozenset(_READS.split())
+WRITES = frozenset(_WRITES.split())
+SEARCHED = frozenset({"code", "document", "documents", "file", "image", "internet", "news", "semantic", "web"})
+_CHECKING = (["check", "in"], ["check", "out"])  # a guest, a book
 THOUGHTS = frozenset({"think", "thought", "reflect", "todowrite", "update_plan", "todo_write"})
 HANDOVERS = frozenset({"escalate", "handoff", "handover", "transfer"})
 PEOPLE = frozenset({"agent", "agents", "human", "humans", "operator", "representative", "supervisor"})
@@ -27,11 +34,16 @@ _PART = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
 def guessed_effect(name: str) -> str:
-    """``read`` where the first word of a name (or the last: ``web_search``) says so, else ``write``: to take a read for
-    a write costs a question, the other way round it costs an order.
+    """``read`` where the first word of a name says so and no later one is a verb of writing (``get_or_create``), else
+    ``write``: to take a read for a write costs a question, the other way round it costs an order. A last word counts
+    only where what it searches stands before it (``web_search``): in ``cancel_plan`` or ``set_count`` it is a thing.
     """
     words = _words(name)
-    return "read" if is_thought(name) or (words and (words[0] in READS or words[-1] in READS)) else "write"
+    if is_thought(name) or (len(words) == 2 and words[0] in SEARCHED and words[1] in ("fetch", "search")):
+        return "read"
+    if not words or words[0] not in READS or words[:2] in _CHECKING:
+        return "write"
+    return "write" if WRITES.intersection(words[1:]) else "read"
 
 
 def is_thought(name: str) -> bool:

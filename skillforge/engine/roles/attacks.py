@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ from skillforge.canonical import compact
 from skillforge.checks import run_checks
 from skillforge.engine.roles.finding import Finding
 from skillforge.engine.roles.mutations import wrong_outputs
-from skillforge.errors import SkillforgeError
 from skillforge.nearest import canonical_text
 from skillforge.references import steps_named
 from skillforge.skill import Skill
@@ -121,8 +120,8 @@ def ambiguous(material: Material) -> Iterator[Finding]:
         yield Finding(
             kind="ambiguous-label",
             place="output",
-            evidence=f"{' and '.join(pair)}: two answers to the same input differed {count} times, first at"
-            f" {cases[pair]}",
+            evidence=f"{' and '.join(pair)}: two answers to the same input differed {count}"
+            f" time{'' if count == 1 else 's'}, first at {cases[pair]}",
             mending="say in the instructions what decides between them",
         )
 

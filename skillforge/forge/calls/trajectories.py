@@ -14,7 +14,7 @@ from skillforge.config import store_io
 from skillforge.errors import NotFound
 from skillforge.formats.trajectories.detect import named, read_trajectories
 from skillforge.formats.trajectories.lines import Quarantined
-from skillforge.formats.trajectories.sessions import LATEST, latest_session
+from skillforge.formats.trajectories.sessions import LATEST, project_session
 from skillforge.messages import Value
 from skillforge.store.trajectories import StoredTrace, TrajectoryLog, clean_trace
 from skillforge.trace import Trace
@@ -132,7 +132,7 @@ def find_group(work: Workspace, name: str) -> tuple[StoredTrace, ...]:
 
 def find_traces(work: Workspace, ref: str | Path) -> tuple[Trace, ...]:
     """See ``Traces.find``. Raises ``NotFound``, ``UsageError``; also where not one trace could be read of a file."""
-    path = latest_session(Path.cwd()).path if str(ref) == LATEST else Path(ref)
+    path = project_session((Path.cwd(), work.root)).path if str(ref) == LATEST else Path(ref)
     if path.exists():
         return _from_files(work, path)
     stored = trajectory_log(work).stored(group=str(ref)) if work.has_database else []

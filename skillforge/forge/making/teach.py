@@ -25,6 +25,7 @@ from skillforge.engine.roles.simulate import DEFAULT_LIMITS, SimulateLimits
 from skillforge.errors import UsageError
 from skillforge.evals.diversity import Diversity, diversity
 from skillforge.evals.leaks import leaking
+from skillforge.evals.wording.words import many
 from skillforge.forge.making.create import Created, CreatePlan, create_skill
 from skillforge.forge.making.from_log import Recorded
 from skillforge.forge.making.frozen import freeze
@@ -130,7 +131,8 @@ class Taught(Value):
         """What a person should do before a verdict on these cases is believed."""
         told = [f"skillforge review {Path(self.suite).stem} --split test   (labels by a model are no person's)"]
         if self.queue:
-            told.insert(0, f"skillforge review {Path(self.queue).stem}   ({self.disputed} inputs nobody agreed on)")
+            disputed = many(self.disputed, "input")
+            told.insert(0, f"skillforge review {Path(self.queue).stem}   ({disputed} nobody agreed on)")
         return "\n".join(told)
 
 

@@ -55,30 +55,22 @@ def local_sessions(env: Mapping[str, str] | None = None, home: Path | None = Non
     return sorted(found, key=lambda session: (-session.modified, str(session.path)))
 
 
-def latest_session(folder: Path, env: Mapping[str, str] | None = None, home: Path | None = None) -> Session:
-    """The session last written of those that work in ``folder``; of all, where none does. Raises ``NotFound``."""
-    found = local_sessions(env, home)
-    if not found:
-        looked = ", ".join(f"~/{name}/{place.below}" for place in PLACES for name in place.homes)
-        raise NotFound("no session of a coding agent on this machine", hint=f"name the file (looked in {looked})")
-    here = folder.resolve()
-    return next((session for session in found if works_in(session.path) == here), found[0])
-
-
 def project_session(folders: Sequence[Path], env: Mapping[str, str] | None = None, home: Path | None = None) -> Session:
     """The session last written of the project that ``folders`` belong to; never one of another project.
 
     A project is the git repository around a folder, or that folder alone. Raises ``NotFound`` that names the newest
-    session of the others.
+    session of the others, or where it looked.
     """
     found = local_sessions(env, home)
     ours = {_project(folder) for folder in folders}
     mine = next((each for each in found if (there := works_in(each.path)) and _project(there) in ours), None)
     if mine is not None:
         return mine
-    hint = "name its file"
     if found:
         hint = f"name its file; the newest of another project is {found[0].path}"
+    else:
+        looked = ", ".join(f"~/{name}/{place.below}" for place in PLACES for name in place.homes)
+        hint = f"name its file (looked in {looked})"
     raise NotFound(f"no session of a coding agent works in {folders[0].resolve()}", hint=hint)
 
 

@@ -72,6 +72,16 @@ def test_a_calculation_whose_result_is_written_stays() -> None:
         ("Bash", "write"),
         ("transfer_to_human_agents", "write"),
         ("getaway_book", "write"),
+        ("cancel_plan", "write"),
+        ("delete_list", "write"),
+        ("send_quote", "write"),
+        ("drop_view", "write"),
+        ("set_count", "write"),
+        ("resolve_ticket", "write"),
+        ("plan_delete", "write"),
+        ("get_or_create_customer", "write"),
+        ("check_out", "write"),
+        ("check_order", "read"),
     ],
 )
 def test_an_effect_is_guessed_by_the_name_and_unknown_names_write(name: str, effect: str) -> None:
@@ -96,6 +106,14 @@ def test_what_the_failed_traces_lacked_and_did_beside_is_told() -> None:
     assert alignment.failed[0].lacked == ("set_y",)
     assert alignment.failed[0].extra == ("drop_y",)
     assert "failed b: reward 0; lacked set_y; also called drop_y" in alignment.render()
+
+
+def test_a_failed_trace_that_made_a_call_and_used_nothing_of_it_does_not_lack_it() -> None:
+    good = agent_trace(
+        "g", [("get_x", {"id": "X-1"}, {"y": "Y-12"}), ("set_y", {"y": "Y-12"}, "ok")], said="X-1", reward=1.0
+    )
+    bad = agent_trace("b", [("get_x", {"id": "X-1"}, {"y": "Y-12"})], said="X-1", answer="I do not know.", reward=0.0)
+    assert "failed b: reward 0; lacked set_y\n" in align([good, bad]).render() + "\n"
 
 
 def test_a_long_session_is_cut_to_its_last_request_with_calls() -> None:

@@ -9,10 +9,9 @@ import pytest
 from test_simulate import Memory
 
 from skillforge.engine.author import Draft
-from skillforge.engine.roles.attacks import Disputed, Material, attack, needless_steps, removable_steps, weak_checks
+from skillforge.engine.roles.attacks import Disputed, Material, attack, needless_steps, weak_checks
 from skillforge.engine.roles.critic import Criticism, confirm, criticise, read_claims, revise
 from skillforge.engine.roles.mutations import wrong_outputs
-from skillforge.errors import UsageError
 from skillforge.messages import Cost, Request, Tool, Usage
 from skillforge.providers.scripted import Scripted
 from skillforge.skill import Check, Example, Examples, Skill
@@ -124,21 +123,6 @@ def test_steps_that_nothing_uses():
     assert [item.place for item in needless_steps(made.model_copy(update={"result": {"from": "steps.judge"}}))] == [
         *("steps.unused", "steps.only_unused", "steps.reply")
     ]
-
-
-def test_steps_without_which_every_outcome_is_the_same():
-    steps = [Step(id=name, prompt="x") for name in ("idle", "used", "named")]
-    made = skill(steps=[*steps, Step(id="stop", escalate="no")], output="text")
-
-    async def outcomes(tried: Skill) -> int:
-        ids = {step.id for step in tried.steps}
-        assert "stop" in ids, "a step that may stop the run is never tried"
-        if "named" not in ids:
-            raise UsageError("steps.named is not there")
-        return 2 if "used" in ids else 1
-
-    found = anyio.run(removable_steps, made, outcomes)
-    assert [item.place for item in found] == ["steps.idle"]
 
 
 def contradiction(**changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from trajectory_samples import claude_line, claude_session, codex_session, jsonl, pi_session
 
 from skillforge.errors import NotFound
-from skillforge.formats.trajectories.sessions import latest_session, local_sessions, works_in
+from skillforge.formats.trajectories.sessions import local_sessions, project_session, works_in
 
 
 def home_with_sessions(home: Path) -> list[Path]:
@@ -47,11 +47,10 @@ def test_the_latest_session_is_the_one_that_works_here(tmp_path: Path) -> None:
     )
     os.utime(mine, (10, 10))  # older than all others
     assert works_in(mine) == here
-    assert latest_session(here, {}, tmp_path).path == mine
-    assert latest_session(tmp_path, {}, tmp_path).format == "pi"
+    assert project_session([here], {}, tmp_path).path == mine
 
 
 def test_a_machine_without_sessions_says_where_it_looked(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as missing:
-        latest_session(tmp_path, {}, tmp_path)
+        project_session([tmp_path], {}, tmp_path)
     assert "~/.claude/projects" in missing.value.hint

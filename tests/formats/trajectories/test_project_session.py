@@ -56,7 +56,7 @@ def test_a_session_below_a_folder_without_git_is_not_its_own(tmp_path: Path, hom
     assert str(theirs) in missing.value.hint
     with pytest.raises(NotFound) as none:
         project_session([tmp_path], {}, tmp_path / "nobody")
-    assert none.value.hint == "name its file"
+    assert none.value.hint.startswith("name its file (looked in ~/.claude/projects")
 
 
 def test_codex_and_pi_tell_their_folder_too(tmp_path: Path, home: Path) -> None:

@@ -34,8 +34,8 @@ class ModelOptions(Value):
 
     ``thinking_tokens`` is the room given to reasoning on top of a request's output limit. ``structured`` says how an
     output schema is asked for: in the provider's own way, or in the prompt. ``tools``: whether the model can call
-    tools; ``false`` has it write its calls as JSON, for servers and models that cannot. ``concurrency`` is the most calls at
-    once, ``timeout_s`` the seconds one try may take.
+    tools; ``false`` has it write its calls as JSON, for servers and models that cannot. ``concurrency`` is the most
+    calls at once, ``timeout_s`` the seconds one try may take.
     """
 
     effort: Effort | None = None

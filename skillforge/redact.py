@@ -29,6 +29,7 @@ _COMMON = re.compile(
     r"|assistant|document|reasoning|tool_call|tool_result",  # what messages are made of
     re.IGNORECASE,
 )
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[bfnrt])")
 _MARKERS = {f"{MARKER}{kind}]" for kind in ("env", *(pattern.kind for pattern in SECRET_PATTERNS))}
 _HINTS = tuple(dict.fromkeys(hint for pattern in SECRET_PATTERNS for hint in pattern.hints))
 _UNHINTED = tuple(pattern for pattern in SECRET_PATTERNS if not pattern.hints)
@@ -149,7 +150,7 @@ class Redactor:
 
 def find_secrets(text: str) -> list[str]:
     """The kinds of secret a text holds by the patterns alone, each once."""
-    found = (pattern.kind for pattern in _candidates(text) if next(pattern.spans(text), None) is not None)
+    found = (pattern.kind for pattern in _candidates(text) if _spans(text, pattern))
     return list(dict.fromkeys(found))
 
 
@@ -160,9 +161,23 @@ def _candidates(text: str) -> Iterator[SecretPattern]:
     return (pattern for pattern in SECRET_PATTERNS if not pattern.hints or any(hint in small for hint in pattern.hints))
 
 
+def _spans(text: str, pattern: SecretPattern) -> list[tuple[int, int]]:
+    """Where secrets of one kind stand. In JSON carried as a text the letter of an escape, as in ``\\nsk-…``, would
+    run into what follows it: there, escapes are looked at as the blanks that they mean.
+    """
+    found = list(pattern.spans(text))
+    if not found and "\\" in text and (plain := _ESCAPE.sub(_blank, text)) != text:
+        found = list(pattern.spans(plain))
+    return found
+
+
+def _blank(escape: re.Match[str]) -> str:
+    return " " * len(escape.group())
+
+
 def _without(text: str, pattern: SecretPattern) -> str:
     pieces, position = [], 0
-    for start, end in pattern.spans(text):
+    for start, end in _spans(text, pattern):
         pieces += [text[position:start], f"{MARKER}{pattern.kind}]"]
         position = end
     return "".join([*pieces, text[position:]]) if pieces else text

@@ -423,3 +423,17 @@ def test_a_megabyte_of_anything_takes_well_under_a_second(piece: str) -> None:
     started = time.process_time()
     redactor.text(text)
     assert time.process_time() - started < 3  # measured below 0.7 s; the bound only has to tell linear from quadratic
+
+
+@pytest.mark.parametrize("escape", ["\\n", "\\r\\n", "\\t", "\\u202e", "\\\\n"])
+def test_a_key_behind_an_escape_of_json_in_a_text_is_found(escape: str) -> None:
+    key = "sk-proj-" + "Ab3dEf6hIj9kLm2nOp5q" * 2
+    clean = Redactor({}).text(f'{{"note": "left here{escape}{key}"}}')
+    assert key[8:] not in clean
+    assert clean.startswith('{"note": "left here')
+    json.loads(clean)
+
+
+def test_escapes_alone_are_left_as_they_are() -> None:
+    text = '{"note": "one\\ntwo\\u00e9 three\\tfour", "path": "C:\\\\new\\\\table"}'
+    assert Redactor({}).text(text) == text

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from skillforge.cli._asking import visible
 from skillforge.cli._progress import Progress
 from skillforge.cli._shared import note, resumable
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from skillforge.tools.guard import Ask
     from skillforge.tools.opening import ToolsGiven
 
+_SHOWN = 10
 STAGES = {"author": "the teacher writes the skill", "prove": "the draft runs on its own inputs"}
 DOING = {"author": "writing the skill", "prove": "proving the draft"}
 
@@ -101,7 +104,7 @@ def render_created(created: Created) -> None:
     if created.spent_usd is not None and not math.isclose(created.spent_usd, cost.usd or 0.0, abs_tol=1e-6):
         dollars += f" (${created.spent_usd:.4g} of it now)"
     solved, examples, checks = (
-        f"{count} {noun}{'' if count == 1 else 's'}"
+        many(count, noun)
         for count, noun in ((created.solved, "input"), (created.examples, "example"), (created.checks, "check"))
     )
     typer.echo(f"{created.name}@{created.version}  {created.path}  {'new draft' if created.new else 'unchanged'}")
@@ -111,13 +114,27 @@ def render_created(created: Created) -> None:
         typer.echo(f"  solved {solved}{paid}; {examples}, {checks}")
     if created.steps:
         typer.echo(
-            f"  a workflow of {created.steps} steps, {created.asking} of which ask a model;"
+            f"  a workflow of {many(created.steps, 'step')}, {created.asking} of which ask a model;"
             f" the teacher took {created.turns:.1f} turns an input"
         )
     typer.echo(
         f"  on {created.proved} of its own inputs: {created.proved_ok} fit, {created.agreed} equal the solved answer"
     )
     typer.echo(f"  teacher {created.teacher}, {dollars}{', repaired once' if created.repaired else ''}")
+    render_from_tools(created.from_tools, created.examples_from)
+
+
+def render_from_tools(told: Sequence[str], examples: Mapping[str, int]) -> None:
+    """What of a new skill stands in a tool result, for whoever reviews it."""
+    if examples:
+        counts = ", ".join(f"{count} from {visible(tool)}" for tool, count in examples.items())
+        typer.echo(f"  its examples hold texts out of tool results: {counts}")
+    if told:
+        typer.echo("  what else of it stands in a tool result:")
+        for taint in told[:_SHOWN]:
+            typer.echo(f"    {visible(taint)}")
+        if len(told) > _SHOWN:
+            typer.echo(f"    … and {len(told) - _SHOWN} more (--json names them)")
 
 
 def _apart(created: Created) -> str:

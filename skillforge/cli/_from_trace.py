@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skillforge.cli._asking import visible
-from skillforge.cli._created import render_created
+from skillforge.cli._created import render_created, render_from_tools
 from skillforge.cli._shared import as_json, note, open_forge_at, print_json
 from skillforge.errors import NotFound, UsageError
 
@@ -110,15 +110,7 @@ def render_made(made: Compiled | Created) -> None:
     typer.echo(f"  {_by(made)}")
     for warning in made.warnings[:_SHOWN]:
         typer.echo(f"  look at: {visible(warning)}")
-    if made.examples_from:
-        told = ", ".join(f"{count} from {visible(tool)}" for tool, count in made.examples_from.items())
-        typer.echo(f"  its examples hold texts out of tool results: {told}")
-    if made.from_tools:
-        typer.echo("  what else of it stands in a tool result:")
-        for taint in made.from_tools[:_SHOWN]:
-            typer.echo(f"    {visible(taint)}")
-        if len(made.from_tools) > _SHOWN:
-            typer.echo(f"    … and {len(made.from_tools) - _SHOWN} more (--json names them)")
+    render_from_tools(made.from_tools, made.examples_from)
 
 
 def _by(made: Compiled) -> str:

@@ -39,7 +39,8 @@ def origin_lines(provenance: Mapping[str, Any]) -> Iterator[str]:
         return
     traces = [str(trace) for trace in provenance.get("traces", [])]
     shown = ", ".join(traces[:5]) + (f" and {len(traces) - 5} more" if len(traces) > 5 else "")
-    source = f"traces ({shown})" if traces else "what nobody here wrote"
+    own = "its own traces" if provenance.get("author") == "teacher" else "what nobody here wrote"
+    source = f"traces ({shown})" if traces else own
     yield visible(f"untrusted: written from {source} by {provenance.get('author', 'an unknown author')}")
     for taint in provenance.get("from_tools", []):
         yield visible(f"  out of a tool's result: {taint}")

@@ -44,7 +44,10 @@ def run(
         typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name (the deployed version), name@3, or a path."),
     ],
     source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from stdin as JSON.")] = None,
-    student: Annotated[str | None, typer.Option(help="Who runs it, for example local:smollm2-135m.")] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="Who runs it, for example local:smollm2-135m; not needed where no step asks a model."),
+    ] = None,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
     record: RecordOption = None,

@@ -18,6 +18,7 @@ from skillforge.config import database_path
 from skillforge.engine.compiled import compiled
 from skillforge.engine.journal import StepState
 from skillforge.errors import NotFound, StoreError, UsageError
+from skillforge.forge.session import NO_MODEL
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Tool
 from skillforge.run import Run, StepRun

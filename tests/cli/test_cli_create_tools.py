@@ -69,6 +69,37 @@ def test_the_draft_is_a_workflow(cli, repo):
     assert (again.json["reused"], paid(repo)) == (1, ["A-1 500"])
 
 
+def test_what_of_the_workflow_stands_in_a_tools_result_is_told_when_made_and_when_shown(cli, repo):
+    tools = TOOLS.replace('"cents": 500}', '"cents": 500, "state": "delivered late"}')
+    (repo / "late_tools.py").write_text(tools)
+    asking = """    - id: why
+      prompt: "{{ steps.order.state }}"
+      instructions: Say delivered late where it was.
+      output: {why: {type: string, enum: [delivered late, other]}}
+      examples: {ids: all}
+  result: """
+    text = TEACHER.replace("  result: ", asking).replace("  answers: {}", "  answers: {input-1: {why: {why: other}}}")
+    text = text.replace("default:", '  - {when: {role: "run:why"}, reply: {why: other}}\ndefault:')
+    (repo / "agent.yaml").write_text(text)
+    made = cli(*CREATE, "--tools", "late_tools:tools", "--yes")
+    assert made.code == 0, made.err
+    assert "solved 1 input; 1 example, 0 checks" in made.out
+    assert "its examples hold texts out of tool results: 1 from get_order" in made.out
+    shown = cli("show", "refund-order")
+    assert "untrusted: written from its own traces by teacher" in shown.out
+    assert "  its examples hold texts out of tool results: 1 from get_order" in shown.out
+    origin = cli("show", "refund-order", "--json").json["provenance"]
+    assert (origin["untrusted"], origin["examples_from"]) == (True, {"get_order": 1})
+
+
+def test_an_author_who_gives_no_steps_is_told_what_is_wanted(cli, repo):
+    (repo / "agent.yaml").write_text(TEACHER[: TEACHER.index("default:")] + "default: {name: x, description: y}\n")
+    told = cli(*CREATE, *WITH, "--yes")
+    assert told.code != 0
+    assert "steps: a workflow is wanted, as a list of steps" in told.err
+    assert "prompt: is required" not in told.err
+
+
 def test_nobody_to_ask_writes_nothing(cli, repo):
     told = cli(*CREATE, *WITH)
     assert (told.code, paid(repo)) == (2, [])

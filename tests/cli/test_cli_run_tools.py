@@ -96,7 +96,25 @@ def test_a_call_that_nobody_recorded_is_no_answer(cli, repo):
     (repo / "calls.jsonl").write_text('{"tool": "forecast", "arguments": {"city": "Bonn"}}\n')
     done = cli(*RUN, "--tool-recording", "calls.jsonl")
     assert done.code == 4
-    assert 'forecast({"city": "Ulm"})' in done.err
+    assert (
+        'the recording calls.jsonl holds no call forecast({"city": "Ulm"}), only 1 other call of forecast' in done.err
+    )
+    assert "-> record it: the same command with --tools or --mcp and --record-tools FILE" in done.err
+    assert "goes on where" not in done.err
+
+
+def test_a_workflow_that_asks_no_model_needs_no_student(cli, repo):
+    (repo / "weather.py").write_text(PYTHON)
+    done = cli(*RUN[:-2], "--tools", "weather:tools", "--yes", "--json")
+    assert (done.code, done.json["student"], done.json["cost"]["usd"]) == (0, "no-model", 0.0), done.err
+
+
+def test_a_workflow_that_asks_a_model_needs_a_student(cli, repo, workflow):
+    (repo / "weather.py").write_text(PYTHON)
+    asking = SKILL.replace("steps:\n", 'steps:\n- {id: word, prompt: "{{ city }}"}\n')
+    (workflow / "skill.yaml").write_text(asking)
+    done = cli(*RUN[:-2], "--tools", "weather:tools", "--yes")
+    assert (done.code, "no student named" in done.err) == (2, True)
 
 
 def test_tools_that_nobody_gave_are_named(cli):

@@ -222,7 +222,7 @@ def test_a_recording_of_tools_answers_in_their_place(cli: Cli, shop: Path) -> No
     assert (done.code, done.json["refunded"]) == (0, 3)
     missing = cli(*RUN, "-i", 'lines=["b"]', "--tool-recording", "calls.jsonl")
     assert missing.code == 4
-    assert "the recording holds no call notify" in missing.err
+    assert "the recording calls.jsonl holds no call notify" in missing.err
 
 
 def test_tools_are_refused_for_a_skill_that_calls_none(cli: Cli, shop: Path) -> None:

@@ -44,3 +44,12 @@ def test_what_came_from_tools_is_told_without_terminal_escapes():
     assert "\x1b" not in "".join(lines)
     assert lines[-1] == "  its examples hold texts out of tool results: 3 from get_order"
     assert list(origin_lines({"author": "teacher"})) == []
+
+
+def test_a_skill_of_a_teachers_own_loops_and_one_that_was_imported_say_where_they_are_from():
+    assert list(origin_lines({"untrusted": True, "author": "teacher", "from_tools": [], "examples_from": {}})) == [
+        "untrusted: written from its own traces by teacher"
+    ]
+    assert list(origin_lines({"source": "untrusted", "author": "import"})) == [
+        "untrusted: written from what nobody here wrote by import"
+    ]

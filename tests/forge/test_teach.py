@@ -127,6 +127,7 @@ def test_from_ten_real_inputs_to_sixty_cases_a_skill_and_a_queue(repo):
     held = {case.id for case in suite.cases if case.split != "train"}
     assert not any(set(case.metadata["seeds"]) & held for case in simulated)
     assert made.disputed > 0
+    assert "(1 input nobody agreed on)" in made.model_copy(update={"disputed": 1}).next_step
     waiting = read_suite(repo / made.queue)
     assert (len(waiting.cases), {case.expected for case in waiting.cases}) == (made.disputed, {None})
     assert made.removed["does not fit the schema"] > 0

@@ -63,7 +63,7 @@ def test_an_unknown_call_names_tool_and_arguments_shortened():
     with pytest.raises(UnknownToolCall) as error:
         call(box, "get", a="x" * 100_000)
     assert str(error.value).startswith('the recording holds no call get({"a": "xxx')
-    assert "only 1 other calls of get" in str(error.value)
+    assert "only 1 other call of get" in str(error.value)
     assert len(str(error.value)) < 400
     assert error.value.hint
     with pytest.raises(UnknownToolCall, match="none of other at all"):

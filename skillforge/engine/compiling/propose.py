@@ -33,6 +33,7 @@ from skillforge.trace import Trace
 WORKFLOW_ROLE = "author-workflow"
 WORKFLOW_TOKENS = 16_000
 SHOWN_PROBLEMS = 20
+NO_STEPS = "steps: a workflow is wanted, as a list of steps: each has an id and a tool, a prompt, an agent or escalate"
 PlanWriter = Callable[[str, Sequence[Trace], str | None], Plan]  # task, traces, the skill's name
 _OPEN = Limits(input_tokens=1_000_000, output_tokens=100_000)  # until it is known how long inputs are
 
@@ -117,6 +118,8 @@ async def read_proposal(task: str, text: str, traces: Sequence[Trace], name: str
     if body is None:
         return Proposed(None, ("the answer is not one JSON object",), {})
     answers, problems = _answers(body.pop("answers", None), traces)
+    if not isinstance(body.get("steps"), list) or not body["steps"]:
+        problems += (NO_STEPS,)
     good = [segment(trace) for trace in traces if succeeded(trace)]
     tools, wrong = _tools(body.get("tools"), body.get("steps"), traces)
     chosen, misspelt = _without_examples(body.get("steps"), good)

@@ -24,6 +24,7 @@ from skillforge.engine.solve import solve
 from skillforge.errors import ProviderError, SkillFileError, TeacherError, UsageError
 from skillforge.forge.making.from_log import Recorded
 from skillforge.forge.making.solving import Loops, TeacherTools, called_tools, goes_on, opened_box
+from skillforge.forge.making.untrusted import TOLD, from_tools
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import save_file
 from skillforge.forge.workspace import Workspace
@@ -36,6 +37,7 @@ from skillforge.skillfile import read_skill, skill_path, write_skill
 from skillforge.store.registry import SavedVersion
 from skillforge.trace import Trace
 
+_Taken = tuple[tuple[str, ...], dict[str, int]]  # what of a skill stands in tool results: lines, texts by tool
 PROVE = 8  # inputs on which the teacher follows its own draft
 MIN_SOLVED = 0.9  # a teacher that fails on more than this of the inputs has nothing to write down
 
@@ -48,7 +50,8 @@ class Created(Value):
     ones were left out, by reason in ``left_out``, and ``labelled`` ones hold a person's answer.
 
     Of a workflow: ``steps``, of which ``asking`` ask a model; ``turns`` is how many the teacher took for an input, on
-    average.
+    average. ``from_tools`` is what of the skill stands in a tool result too, apart from what its examples hold: there
+    ``examples_from`` counts the texts, by tool.
     """
 
     name: str
@@ -74,6 +77,8 @@ class Created(Value):
     steps: int = 0
     asking: int = 0
     turns: float = 0.0
+    from_tools: tuple[str, ...] = ()
+    examples_from: dict[str, int] = Field(default_factory=dict)
     skill: Skill = Field(exclude=True, repr=False)
 
 
@@ -149,11 +154,14 @@ async def create_skill(
     mended = await mend(draft, prove_draft)
     runs = proved if mended.skill is draft.skill else runs
     draft = mended
-    saved, skill, path = _store(work, plan, draft)
+    assert draft.skill is not None
+    taken = from_tools(work, draft.skill, good) if any(map(called_tools, good)) else None
+    provenance = _provenance(plan, draft, taken)
+    saved, skill, path = store_skill(work, plan.folder, draft.skill, provenance, suite=plan.suite)
     for run in runs:
         work.runs.add(run.model_copy(update={"version": saved.version}), source="create")
     session.finish()
-    return _created(plan, saved, skill, path, given, draft, runs, session.spent_usd)
+    return _created(plan, saved, skill, path, given, draft, runs, session.spent_usd, taken)
 
 
 async def _drafted(plan: CreatePlan, good: Sequence[Trace], teacher: Provider, prove: Prove) -> Draft:
@@ -216,11 +224,6 @@ def require_plan(plan: CreatePlan) -> None:
         raise UsageError("no inputs to solve", hint="give --cases FILE.jsonl or --input field=value")
     if plan.name is not None:
         check_name(plan.name)
-
-
-def _store(work: Workspace, plan: CreatePlan, draft: Draft) -> tuple[SavedVersion, Skill, Path]:
-    assert draft.skill is not None
-    return store_skill(work, plan.folder, draft.skill, _provenance(plan, draft), suite=plan.suite)
 
 
 def store_skill(
@@ -312,7 +315,11 @@ def _when_again(work: Workspace, rest: str) -> str:
     return f"what was solved is kept; the same command asks only for {rest}"
 
 
-def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
+def _provenance(plan: CreatePlan, draft: Draft, taken: _Taken | None) -> dict[str, Any]:
+    """``taken`` is what of the draft stands in results of tools, which are nobody's word; ``None`` without any."""
+    untrusted = (
+        {} if taken is None else {"untrusted": True, "from_tools": [*taken[0][:TOLD]], "examples_from": taken[1]}
+    )
     return {
         "author": "teacher",
         "teacher": plan.teacher,
@@ -320,7 +327,7 @@ def _provenance(plan: CreatePlan, draft: Draft) -> dict[str, Any]:
         "harness": HARNESS,
         "inputs": len(plan.cases) if plan.recorded is None else len(plan.recorded.traces),
         **({"from_log": plan.recorded.group} if plan.recorded is not None and plan.recorded.group else {}),
-        **({} if plan.tools is None else {"source": "untrusted"}),  # results of tools are nobody's word
+        **untrusted,
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
     }
@@ -365,6 +372,7 @@ def _created(
     draft: Draft,
     runs: Sequence[Run],
     spent_usd: float | None,
+    taken: _Taken | None,
 ) -> Created:
     outputs = {json.dumps(trace.input, sort_keys=True): trace.output for trace in given.good}
     recorded = plan.recorded
@@ -381,7 +389,7 @@ def _created(
         proved=len(runs),
         proved_ok=sum(run.ok for run in runs),
         agreed=sum(run.output == outputs.get(json.dumps(run.input, sort_keys=True)) for run in runs),
-        examples=len(skill.examples.items),
+        examples=len(skill.examples.items) + sum(len(step.examples.items) for step in skill.steps),
         checks=len(skill.checks),
         teacher=plan.teacher,
         cost=reduce(add, [*given.costs, draft.cost, *(run.cost for run in runs)]),
@@ -392,5 +400,7 @@ def _created(
         steps=len(skill.steps),
         asking=sum(step.kind in ("prompt", "agent") for step in skill.steps),
         turns=sum(len(trace.turns) for trace in given.good) / len(given.good) if skill.steps else 0.0,
+        from_tools=taken[0] if taken is not None else (),
+        examples_from=taken[1] if taken is not None else {},
         skill=skill,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +28,14 @@ from skillforge.errors import TeacherError, UsageError
 from skillforge.forge.calls.trajectories import find_traces
 from skillforge.forge.making.create import Created, CreatePlan, create_skill, keep_answers, store_skill
 from skillforge.forge.making.from_log import Recorded
+from skillforge.forge.making.untrusted import TOLD, from_tools
 from skillforge.forge.session import NO_TERMS, Session, Terms
 from skillforge.forge.skills import SKILLS_FOLDER
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Value
 from skillforge.ref import check_name
 from skillforge.skill import Skill
-from skillforge.taint import suspicious_tools, tainted
 from skillforge.trace import Trace
-
-_TOLD = 20  # stretches out of tool results that provenance names
 
 OnProgress = Callable[[str, int, int], None]
 
@@ -213,15 +210,14 @@ def _author(plan: TracePlan) -> str:
 def _stored(work: Workspace, plan: TracePlan, draft: Draft, proposed: Proposed, spent_usd: float | None) -> Compiled:
     assert draft.skill is not None
     good = [trace for trace in plan.traces if succeeded(trace)]
-    told, shown = _from_tools(draft.skill, plan.traces)
-    told = tuple(work.redactor.text(line) for line in told)
+    told, shown = from_tools(work, draft.skill, plan.traces)
     provenance = {
         "author": _author(plan),
         **({"teacher": plan.teacher, "model": draft.model} if plan.teacher else {}),
         "harness": HARNESS,
         "untrusted": True,
         "traces": [trace.case_id for trace in good],
-        "from_tools": list(told[:_TOLD]),
+        "from_tools": list(told[:TOLD]),
         "examples_from": shown,
         "repaired": len(draft.answers) > 1,
         "cost_usd": draft.cost.usd,
@@ -257,22 +253,6 @@ def _warnings(skill: Skill, traces: Sequence[Trace], proposed: Proposed) -> tupl
     if proposed.verified is None:
         return ()
     return (*proposed.verified.warnings, *doubts(skill, traces, proposed.verified))
-
-
-def _from_tools(skill: Skill, traces: Sequence[Trace]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """What of the skill comes from tool results: line by line, and of its examples how many texts of each tool. The
-    names of its own fields are nobody's text.
-    """
-    names = {name for tool in skill.tools for name in tool.parameters.get("properties", {})}
-    found = [
-        taint
-        for taint in tainted(skill, traces)
-        if taint.excerpt not in names and not taint.where.endswith(taint.excerpt)
-    ]
-    examples = Counter(taint.tool for taint in found if ".examples.items" in taint.where)
-    left_out = [f"{taint} (left out)" for taint in suspicious_tools(traces)]
-    told = [str(taint) for taint in found if ".examples.items" not in taint.where]
-    return (*left_out, *told), dict(examples.most_common())
 
 
 def _turns(trace: Trace) -> int:

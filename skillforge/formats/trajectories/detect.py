@@ -130,7 +130,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             continue
         if path.is_dir():
             yield from files_below(path)
-        elif path.name.endswith(_ENDINGS):
+        elif path.name.endswith(_ENDINGS) and path.is_file():  # a named pipe would be waited for
             yield path
 
 

@@ -96,6 +96,7 @@ def test_inputs_that_ask_the_same_with_other_answers_and_disputed_labels_are_amb
     assert [item.kind for item in found] == ["ambiguous-label"] * 2
     assert "t1 and t5" in found[0].evidence
     assert '"billing" and "bug"' in found[1].evidence
+    assert "differed 1 time, first at s1" in found[1].evidence
     assert not any(item.of_draft for item in found)
     marked, confirmed = confirm(skill(), found, [{"kind": "ambiguous-label", "cases": ["t1", "t5"]}])
     assert (confirmed, marked[0].claimed, marked[1].claimed) == (1, True, False)

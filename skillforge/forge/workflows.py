@@ -166,8 +166,10 @@ class RunJournal:
                 self.log.withdraw(self.run_id, key)
 
     def close(self) -> None:
-        """The run has ended: the same call begins anew."""
-        if self.log is not None:
+        """The run has ended: the same call begins anew. Not so where a write was begun and nobody knows whether it
+        happened: then the same call says so again, until it is asked for ``fresh``.
+        """
+        if self.log is not None and not any(map(self._writes, self._started)):
             self.log.close(self.run_id)
 
     def _writes(self, key: str) -> bool:

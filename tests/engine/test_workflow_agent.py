@@ -101,7 +101,8 @@ def test_an_agent_that_wrote_and_was_killed_is_not_begun_again():
     assert journal.entries == [("start", "ask")]
     journal.die_at = -1
     run = run_flow(skill, Scripted(["Paid."]), box, journal=journal)
-    assert (run.status, run.reason) == ("escalated", "ask: ask was started and nobody knows whether it happened")
+    assert run.status == "escalated"
+    assert run.reason.startswith("ask: ask was started and nobody knows whether it happened: look ")
 
 
 def test_an_agent_that_only_read_is_begun_again():

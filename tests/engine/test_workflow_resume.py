@@ -62,7 +62,7 @@ def test_a_write_without_a_key_that_was_begun_is_never_made_again():
     journal.entries = [("start", "order"), ("start", "refund")]
     run = run_flow(refund(), _student(), box, journal=journal)
     assert run.status == "escalated"
-    assert run.reason == "refund: refund_order was started and nobody knows whether it happened"
+    assert run.reason.startswith("refund: refund_order was started and nobody knows whether it happened: look ")
     assert box.names == ["get_order"]
 
 

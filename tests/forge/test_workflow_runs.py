@@ -229,6 +229,11 @@ def test_of_a_write_without_a_key_nobody_knows_so_it_is_not_repeated(forge: Forg
     assert done.status == "escalated"
     assert "notify was started and nobody knows whether it happened" in done.reason
     assert "notify" not in shop.names
+    again = run(forge)  # the doubt stays until somebody says that it may be written again
+    assert (again.status, again.id, again.reason) == ("escalated", done.id, done.reason)
+    assert "notify" not in shop.names
+    assert unfinished(forge) == 1
+    assert run(forge, fresh=True).ok
     assert unfinished(forge) == 0
 
 

@@ -24,6 +24,7 @@ from skillforge.step import Step
 
 TOOL_PLACES = 8  # calls of tools at once, of one run
 UNKNOWN_WRITE = "was started and nobody knows whether it happened"
+LOOK = "look whether it did; to begin anew, which would write again: --fresh --yes (fresh=True)"
 OTHERWISE = "an earlier process has called it, and now it would be called otherwise or not at all"
 
 Scope = Mapping[str, Any]
@@ -94,7 +95,7 @@ class StepRunner:
         if step.kind == "escalate":
             return _state(step, key, "escalated", step.escalate)
         if self._in_doubt(step, key):
-            return _state(step, key, "escalated", f"{step.tool or step.id} {UNKNOWN_WRITE}")
+            return _state(step, key, "escalated", f"{step.tool or step.id} {UNKNOWN_WRITE}: {LOOK}")
         kept = self.kept.get(key)
         if self.unmet and kept is None and key not in self.begun and step.id in self.flow.graph.writes:
             return _state(step, key, "escalated", f"an earlier process has written otherwise: {told(self.unmet)}")

@@ -167,6 +167,8 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
     arms = build_arms(version.skill, suite.decision, teacher, students, today, wanted)
     if plan.against_itself:
         arms = against_itself(arms, suite.repeat)
+    if version.skill.tools and any(arm.kind == "bare" for arm in arms):
+        work.say("bare is a tool loop, many calls a case: with a local model it is slow; --arms skill leaves it out")
     return Prepared(suite, split, cases, arms, scorers, excluded, limit, _wished(declared, plan))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from skillforge.engine.compiling.fold import Folded, FoldedCall, asked_in, fold
 from skillforge.engine.compiling.origins import Ask
 from skillforge.engine.compiling.slots import Slot
 from skillforge.engine.compiling.values import same, shape
-from skillforge.hygiene import hidden_text
+from skillforge.hygiene import hidden_text, walk_strings
 from skillforge.messages import Tool
 from skillforge.redact import find_secrets
 from skillforge.skill import Skill
@@ -242,7 +242,22 @@ class _Writer:
             "instructions": f"{told}\n\n{rules}".strip(),
             "prompt": "\n".join(lines),
             "output": "text" if text else step.schemas,
+            **({"checks": self._copied(step)} if step is self._understand else {}),
         }
+
+    def _copied(self, step: _Language) -> list[dict[str, Any]]:
+        """Checks for what was copied out of the input in every trace: a model that makes it up, or takes it from an
+        example, must not act on it.
+        """
+        given = {trace: _collapsed(" ".join(_texts(values))) for trace, values in self._folded.given.items()}
+        return [
+            {"type": "in-input", "path": f"/{name}", "on_fail": "escalate"}
+            for name, ask in step.fields.items()
+            if all(
+                isinstance(value, str) and len(value) >= _COPIED and _collapsed(value) in given[trace]
+                for trace, value in ask.values.items()
+            )
+        ]
 
     def _answers(self, texts: Mapping[str, str]) -> Answers:
         asking = [step for step in (self._understand, *self._deciding) if step.fields]
@@ -256,6 +271,17 @@ class _Writer:
             }
             for trace in self._traces
         }
+
+
+_COPIED = 3  # characters of a value that does not stand somewhere by accident
+
+
+def _texts(value: Any) -> Iterator[str]:
+    return (text for _, text in walk_strings(value))
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())
 
 
 _FOR_UNDERSTAND = "Read the request and say what it asks for. Copy names, numbers and ids exactly as they are written."

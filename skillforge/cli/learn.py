@@ -149,7 +149,7 @@ def _checked(learned: Learned) -> Iterator[str]:
         yield f"look {many(count, 'text')} of it out of tool results: data, but nobody here wrote it"
         yield from _some(made.from_tools)
     if made.warnings:
-        yield "look values in writes that nothing but a model said:"
+        yield "look what the traces alone do not settle:"
         yield from _some(made.warnings)
     if learned.constants:
         same = many(learned.constants, "argument")

@@ -38,6 +38,8 @@ hands the task to a person
 lte, exists; joined by all, any, not): without it being true the step is skipped and its value is null. "each": {"from\
 ": "steps.order.lines"} runs the step once for each element, which is "item" in its args, when and prompt.
   A tool step may have "on_error": "continue", then a refusal is the value {"error": why}; otherwise it escalates.
+  A language step may have "checks": every value that it copies and a write uses needs {"type": "in-input", \
+"path": "/order_id", "on_fail": "escalate"}, so that nobody acts on what a model made up.
 - references: {"from": "steps.ID.path"}, {"from": "request"}, {"from": "item.sku"}; a number in a path is a place in a \
 list; "default" stands in for what is not there; "pick": [keys] keeps these keys of an object or of each in a list; \
 {"first_of": [reference, …]}. Everything else in args is a literal, types kept: "1" is not 1.

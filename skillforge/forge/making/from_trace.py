@@ -46,7 +46,7 @@ class Compiled(Value):
     ``author`` is ``teacher``, ``hand`` (``--draft``) or ``program`` (nobody was asked). ``traces`` are the ids it was
     made from, ``failed`` how many more only showed what not to do. ``steps`` counts all, ``asking`` those that ask a
     model, ``writing`` the tools that change something. ``turns`` is how many answers of a model the agents took on
-    average, ``calls`` how many tool calls. ``warnings`` are values in writes that nothing but a model said.
+    average, ``calls`` how many tool calls. ``warnings`` say what the traces alone do not settle.
     ``from_tools`` is what of the skill stands in a tool result too, apart from what its examples hold: there
     ``examples_from`` counts the texts, by tool. Read both before you run it.
     """

@@ -108,7 +108,10 @@ class Request(Value):
     """One model call. Unset optional fields leave the provider's own default.
 
     ``output_schema`` asks for one JSON object of that schema, in the provider's own way; the answer is validated by the
-    caller whatever the provider promised. ``tool_choice`` of ``none``: the tools are told, because the conversation
+    caller whatever the provider promised. ``any_json`` asks for any JSON object, where the provider has such a mode.
+    ``effort`` and ``thinking_tokens`` go over the model's own settings.
+
+    ``tool_choice`` of ``none``: the tools are told, because the conversation
     speaks of them, and none may be called. ``fixed`` is how many leading messages are the same for every input:
     providers are told to cache them. ``timeout_s`` bounds one try in seconds.
     """
@@ -116,6 +119,9 @@ class Request(Value):
     messages: tuple[Message, ...]
     key: RequestKey
     output_schema: dict[str, Any] | None = None
+    any_json: bool = False
+    effort: str | None = None
+    thinking_tokens: int | None = None
     tools: tuple[Tool, ...] = ()
     tool_choice: Literal["auto", "none"] = "auto"
     max_output_tokens: int = 1024
@@ -167,8 +173,15 @@ class Cost(Value):
 
 
 class TokenLogprob(Value):
+    """One token of an answer with its natural log probability.
+
+    ``top`` are the likeliest tokens in its place with theirs, mostly the token itself among them; empty where they are
+    not told. Under a grammar llama.cpp tells both as they were before the grammar.
+    """
+
     token: str
     logprob: float
+    top: tuple[tuple[str, float], ...] = ()
 
 
 class Completion(Value):

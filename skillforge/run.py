@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from skillforge.canonical import compact
 from skillforge.messages import Cost, ToolCall, Usage, Value
 
 AttemptKind = Literal["student", "repair"]  # a turn of a tool loop is a student's attempt too
@@ -83,6 +84,21 @@ class StepRun(Value):
     resumed: bool = False
 
 
+class Rung(Value):
+    """What one rung of a ladder did with an input. ``output`` is what it answered, ``confidence`` is as in ``Run``;
+    ``reason`` says why the next rung was asked, and is empty for the one that answered. ``cost`` is US dollars,
+    ``latency_s`` seconds.
+    """
+
+    student: str
+    status: RunStatus
+    reason: str = ""
+    output: Any = None
+    confidence: float | None = None
+    cost: Cost = Cost(usd=0.0)
+    latency_s: float | None = None
+
+
 class Run(Value):
     """The typed result of executing a skill once.
 
@@ -91,6 +107,10 @@ class Run(Value):
     ``alias`` is the deployment that was called (empty: a version was named); ``fallback`` says in one line why another
     model than the student had to answer, ``student`` then is that other one. ``steps`` are those of a workflow, in the
     order in which they ended; its attempts name their step.
+
+    ``probabilities`` are those of the labels of each label field (an enum or a boolean), as the student tells them: a
+    classifier its own, a model those of the tokens that spell a label; empty where it tells none. Labels are written as
+    compact JSON. ``rungs`` are those of a ladder that were asked, the one that answered last.
     """
 
     id: str = ""
@@ -112,6 +132,16 @@ class Run(Value):
     alias: str = ""
     fallback: str = ""
     steps: tuple[StepRun, ...] = ()
+    probabilities: dict[str, dict[str, float]] = Field(default_factory=dict)
+    rungs: tuple[Rung, ...] = ()
+
+    @property
+    def confidence(self) -> float | None:
+        """The probability of the least sure of the labels that were answered, 0 to 1; ``None`` where none is told."""
+        if not self.probabilities or not isinstance(self.output, dict):
+            return None
+        told = [given.get(compact(self.output.get(field)), 0.0) for field, given in self.probabilities.items()]
+        return min(told)
 
     @property
     def ok(self) -> bool:

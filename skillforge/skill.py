@@ -9,6 +9,7 @@ from pydantic import Field
 from skillforge.canonical import digest
 from skillforge.messages import Tool, Value
 from skillforge.skillparts import Check as Check
+from skillforge.skillparts import Decoding as Decoding
 from skillforge.skillparts import Example as Example
 from skillforge.skillparts import Examples as Examples
 from skillforge.skillparts import Limits as Limits
@@ -36,6 +37,8 @@ IDENTITY_KEYS = (
     "tools",
     "steps",
     "result",
+    "decoding",
+    "repair",
 )
 
 
@@ -43,6 +46,10 @@ class Skill(Value):
     """Contract, instructions, prompt, examples, checks. ``input`` and ``output`` map a field to its JSON Schema.
 
     ``output`` is the string ``"text"`` or a field map. ``task`` is the sentence the teacher was given.
+
+    ``decoding`` is how a model is asked to write the answer, ``repair`` how it is asked to mend a wrong one (empty: the
+    frame's own words). Variants set both for one student. ``keep`` are sentences of the instructions that no optimiser
+    may delete; like licence and metadata they are no part of the identity.
 
     With ``steps`` it is a workflow: they answer instead of ``prompt``, ``instructions`` stand before those of every
     step that asks a model, ``tools`` are what they call (bound by the caller), and ``result`` is made of references
@@ -66,6 +73,9 @@ class Skill(Value):
     tools: tuple[Tool, ...] = ()
     steps: tuple[Step, ...] = ()
     result: Any = None
+    decoding: Decoding = Decoding()
+    repair: str = ""
+    keep: tuple[str, ...] = ()
 
     @property
     def is_workflow(self) -> bool:
@@ -92,7 +102,7 @@ class Skill(Value):
     def identity(self) -> dict[str, Any]:
         """What the digest is taken over: the identity keys that differ from their defaults, plus the required ones."""
         # not pydantic's JSON mode: it turns NaN into null, where the canonical form refuses it
-        body = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"license", "metadata"})
+        body = self.model_dump(by_alias=True, exclude_defaults=True, exclude={"license", "metadata", "keep"})
         body["schema"] = SCHEMA_ID
         if not self.steps:  # no defaults of these where a model answers by them
             body |= {"instructions": self.instructions, "prompt": self.prompt}

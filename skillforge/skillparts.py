@@ -9,7 +9,7 @@ from pydantic import Field
 from skillforge.messages import Value
 
 OnFail = Literal["repair", "escalate", "warn"]
-Select = Literal["all", "first", "nearest"]
+Select = Literal["all", "first", "nearest", "grouped"]
 
 
 class Example(Value):
@@ -22,6 +22,8 @@ class Example(Value):
 
 class Examples(Value):
     """The examples and which of them a prompt shows: all, the first ``k``, or the ``k`` nearest to the input.
+
+    ``nearest`` shows the most similar last; ``grouped`` shows those of one answer side by side, the most frequent last.
 
     ``file`` is where they were read from (relative to the skill), not part of the identity: their content is.
     """
@@ -47,6 +49,23 @@ class Check(Value):
     threshold: float | None = None
     weight: float = Field(default=1.0, ge=0)
     on_fail: OnFail = "repair"
+
+
+class Decoding(Value):
+    """How a model is asked to write its answer; the defaults suit most models.
+
+    ``format``: ``schema`` holds the answer to the contract while it is written, ``spans`` also every text under an
+    ``in-input`` check to the words of its input, ``json`` asks for any JSON object, ``free`` for text that is read as
+    JSON. Whatever it is, the answer is validated. ``keys`` is the order in which the
+    fields are written, in examples too (empty: that of the contract). ``effort`` and ``thinking_tokens`` bound what a
+    reasoning model thinks, ``temperature`` is sampling's; unset, they are the provider's own.
+    """
+
+    format: Literal["schema", "spans", "json", "free"] = "schema"
+    keys: tuple[str, ...] = ()
+    effort: Literal["none", "minimal", "low", "medium", "high"] | None = None
+    thinking_tokens: int | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
 
 
 class Limits(Value):

@@ -26,8 +26,9 @@ LEVELS = {
     "capture": 3,
     "traffic": 3,
     "evals": 4,
-    "forge": 5,
-    "cli": 6,
+    "students": 5,
+    "forge": 6,
+    "cli": 7,
 }
 FACE = {"", "__main__"}  # sees everything; the command line may use it as any program would
 
@@ -36,7 +37,7 @@ def layer(module: str) -> tuple[int, str]:
     """(height, room) of a module named below the package: ``store.runs`` is (2, "store")."""
     room, _, rest = module.partition(".")
     if room in FACE:
-        return 6, "face"
+        return 7, "face"
     if rest or room in LEVELS:
         return LEVELS[room], room
     return (0, "foundation") if room in FOUNDATION else (1, "rules")

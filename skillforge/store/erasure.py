@@ -25,7 +25,7 @@ Holds = Callable[[bytes], bool]  # of the UTF-8 of a value
 
 # What may hold a text, by table: the column that names a row's owner, and the columns that are searched.
 _TEXTS = {
-    "runs": ("id", ("input", "output", "reason", "checks", "tags", "fallback", "steps")),
+    "runs": ("id", ("input", "output", "reason", "checks", "tags", "fallback", "steps", "rungs")),
     "attempts": ("run_id", ("text", "problems", "error")),
     "calls": ("id", ("body", "tags", "error", "conversation", "subject")),
     "traces": ("key", ("body", "task", "case_id")),
@@ -36,6 +36,10 @@ _TEXTS = {
     "workflow_runs": ("run_id", ("skill",)),
     "evidence": ("id", ("report", "samples")),
     "call_groups": ("id", ("body",)),
+    "candidate_cases": ("id", ("input", "output", "why")),
+    "tunings": ("id", ("body",)),
+    "tune_candidates": ("rowid", ("body", "scores")),
+    "tune_answers": ("rowid", ("body",)),
     "versions": ("rowid", ("body", "source", "task", "provenance")),
     "tombstones": ("rowid", ("reason",)),
 }
@@ -47,6 +51,7 @@ _OLD = {
     "answers": "created_at",
     "judgements": "created_at",
     "workflow_runs": "created_at",
+    "candidate_cases": "created_at",
 }
 
 
@@ -119,8 +124,14 @@ class Erasure:
         stored = rows(self._db, unnamed) if wanted else []
         return [row["id"] for row in stored if canonical_json(json.loads(row["input"])).decode() in wanted]
 
+    def candidates_of(self, run_ids: Collection[str]) -> list[str]:
+        """Ids of the candidate cases that these runs left."""
+        return [row["id"] for row in rows_in(self._db, "SELECT id FROM candidate_cases WHERE run_id IN", run_ids)]
+
     def older_than(self, moment: str) -> dict[str, list[Any]]:
-        """The rows from before a moment (UTC, ISO 8601), of what piles up: runs, calls, traces, answers, judgements."""
+        """The rows from before a moment (UTC, ISO 8601), of what piles up: runs, calls, traces, answers, judgements,
+        candidate cases.
+        """
         found = {}
         for table, column in _OLD.items():
             key = _TEXTS[table][0]

@@ -40,7 +40,8 @@ class Measured:
 
     ``student_identity`` and ``teacher_identity`` name all that could change a model's answers at the time of measuring:
     evidence is stale where they differ from the model's identity now. ``split`` and ``cases`` (a number) say which
-    part of the suite was measured. ``samples`` maps the name of an arm to the sample keys of its lost and gained cases,
+    part of the suite was measured. ``variant`` is the digest of the student's form of the skill, empty where that is
+    the skill itself. ``samples`` maps the name of an arm to the sample keys of its lost and gained cases,
     by case id.
     """
 
@@ -58,6 +59,7 @@ class Measured:
     verdict: str
     report: dict[str, Any]
     samples: dict[str, dict[str, str]] = field(default_factory=dict)
+    variant: str = ""
 
     def same_as(self, other: Measured) -> bool:
         """Whether both say the same of the same, so that one row is enough; what making the report took may differ."""
@@ -123,11 +125,11 @@ class EvidenceLog:
                     added += 1
         return added
 
-    def latest(self, skill_digest: str, student: str, suite_digest: str) -> Evidence | None:
-        """The newest result for this version, student and suite, or ``None``."""
+    def latest(self, skill_digest: str, student: str, suite_digest: str, variant: str = "") -> Evidence | None:
+        """The newest result for this version, student, form and suite, or ``None``."""
         found = self._where(
-            f"digest = ? AND student = ? AND suite_digest = ? ORDER BY {_NEWEST} LIMIT 1",
-            [skill_digest, student, suite_digest],
+            f"digest = ? AND student = ? AND suite_digest = ? AND variant = ? ORDER BY {_NEWEST} LIMIT 1",
+            [skill_digest, student, suite_digest, variant],
         )
         return found[0] if found else None
 

@@ -312,8 +312,77 @@ _FIFTH = (
     "CREATE INDEX trajectories_group ON trajectories (task_group)",
 )
 
+# What makes students good. ``evidence.variant`` is the digest of the student's form of the skill, empty where that is
+# the skill itself. A tuning is one search for such a form: ``key`` says what was asked, so that the same command goes
+# on with it; ``answers`` are what the teacher said in it. Escalated inputs wait in ``candidate_cases`` to become cases
+# of a suite. ``curations`` keep what one step of a curation (``node``: digest of its settings) said of one row.
+_SIXTH = (
+    "ALTER TABLE runs ADD COLUMN probabilities TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE runs ADD COLUMN rungs TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE evidence ADD COLUMN variant TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE tunings (
+        id TEXT NOT NULL PRIMARY KEY,
+        key TEXT NOT NULL,
+        skill TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        student TEXT NOT NULL,
+        suite_digest TEXT NOT NULL,
+        status TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        ended_at TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+    "CREATE INDEX tunings_of ON tunings (skill, student)",
+    """CREATE TABLE tune_candidates (
+        tuning TEXT NOT NULL REFERENCES tunings (id) ON DELETE CASCADE,
+        id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        body TEXT NOT NULL,
+        scores TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (tuning, id)
+    ) STRICT""",
+    """CREATE TABLE tune_answers (
+        tuning TEXT NOT NULL REFERENCES tunings (id) ON DELETE CASCADE,
+        key TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (tuning, key)
+    ) STRICT""",
+    """CREATE TABLE candidate_cases (
+        id TEXT NOT NULL PRIMARY KEY,
+        skill TEXT NOT NULL,
+        input TEXT NOT NULL,
+        output TEXT NOT NULL,
+        why TEXT NOT NULL,
+        answered_by TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        taken_at TEXT NOT NULL DEFAULT ''
+    ) STRICT""",
+    "CREATE INDEX candidate_cases_of ON candidate_cases (skill, taken_at)",
+    """CREATE TABLE encoders (
+        digest TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        skill TEXT NOT NULL,
+        skill_digest TEXT NOT NULL,
+        card TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX encoders_of ON encoders (name)",
+    """CREATE TABLE curations (
+        node TEXT NOT NULL,
+        row TEXT NOT NULL,
+        body TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        PRIMARY KEY (node, row)
+    ) STRICT""",
+)
+
 # Step n brings user_version from n to n + 1. Append only: files in the field have run the earlier ones.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

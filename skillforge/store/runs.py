@@ -14,7 +14,7 @@ from skillforge.config import StoreIO
 from skillforge.errors import NotFound
 from skillforge.messages import Cost, Usage
 from skillforge.redact import Redactor
-from skillforge.run import Attempt, CheckResult, Run, StepRun
+from skillforge.run import Attempt, CheckResult, Run, Rung, StepRun
 from skillforge.store.database import immediate, rows, utc_now
 
 if TYPE_CHECKING:
@@ -29,14 +29,15 @@ CHUNK = 500  # bound parameters in one IN list, well under SQLite's oldest limit
 _RUN_COLUMNS = (
     "id, skill, version, digest, student, model, status, reason, input, output, checks,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
-    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at, alias, fallback, steps"
+    " usd, cost_estimated, cost_basis, latency_s, tags, source, created_at, alias, fallback, steps,"
+    " probabilities, rungs"
 )
 _ATTEMPT_COLUMNS = (
     "run_id, n, kind, text, problems, stop, model,"
     " input_tokens, cached_tokens, written_tokens, output_tokens, reasoning_tokens, tokens_estimated,"
     " usd, cost_estimated, cost_basis, latency_s, error, calls, list_usd, step"
 )
-_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 27)})"
+_INSERT_RUN = f"INSERT INTO runs ({_RUN_COLUMNS}) VALUES ({', '.join('?' * 29)})"
 _INSERT_ATTEMPT = f"INSERT INTO attempts ({_ATTEMPT_COLUMNS}) VALUES ({', '.join('?' * 21)})"
 
 
@@ -121,6 +122,8 @@ class RunLog:
             run.alias,
             self._why(run.fallback),
             encode_json([self._step(step) for step in run.steps]) if run.steps else "[]",
+            encode_json(self._clean(run.probabilities)) if (keep or keep_output) and run.probabilities else "{}",
+            encode_json([self._rung(rung) for rung in run.rungs]) if run.rungs else "[]",
         )
         attempts = tuple([_utf8(self._attempt(run_id, n, attempt)) for n, attempt in enumerate(run.attempts)])
         changed = output is not run.output and encoded != encode_json(run.output)
@@ -203,6 +206,11 @@ class RunLog:
         kept["called"] = [{**call, "arguments": {}} for call in kept["called"]]
         kept["reason"] = self._error(step.reason) if step.status == "error" else ""
         return {**kept, "arguments": {}, "output": None}
+
+    def _rung(self, rung: Rung) -> dict[str, Any]:
+        # why an input went up may quote what was answered
+        kept = {**rung.model_dump(mode="json"), "reason": self._error(rung.reason)}
+        return {**kept, "output": None if self.store_io == "none" else self._clean(rung.output)}
 
     def _error(self, text: str) -> str:
         # Redacted before it is cut: a cut could leave a piece of a secret that no pattern knows any more.
@@ -311,4 +319,6 @@ def _run(row: Mapping[str, Any], attempts: list[Attempt]) -> Run:
         alias=row["alias"],
         fallback=row["fallback"],
         steps=tuple(StepRun.model_validate(step) for step in json.loads(row["steps"])),
+        probabilities=json.loads(row["probabilities"]),
+        rungs=tuple(Rung.model_validate(rung) for rung in json.loads(row["rungs"])),
     )

@@ -71,12 +71,13 @@ class Spending:
     def made(self, skill: str) -> tuple[float, int]:
         """(US dollars, runs of unknown cost) that creating and measuring a skill took so far.
 
-        Solved inputs are found by the task sentence of the skill's versions.
+        Solved inputs are found by the task sentence of the skill's versions. A ladder that was measured cost nothing of
+        its own: what its rungs were asked stands beside it.
         """
         (runs,) = rows(
             self._db,
             "SELECT total(usd) AS usd, total(usd IS NULL) AS unknown FROM runs"
-            f" WHERE skill = ? AND source IN ('eval', 'create') AND NOT {_FREE}",
+            f" WHERE skill = ? AND source IN ('eval', 'create') AND rungs = '[]' AND NOT {_FREE}",
             [skill],
         )
         (traces,) = rows(

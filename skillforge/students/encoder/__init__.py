@@ -1,0 +1,1 @@
+"""Tiny classifiers as students: fitted on labelled cases, with calibrated probabilities."""

@@ -1,0 +1,1 @@
+"""Tuning bound to the store, the models and the files of a repository."""

@@ -53,7 +53,7 @@ browser: | .venv/.dev
 .venv/.local: pyproject.toml $(PY)
 	@echo "installing skillforge into .venv (once)"
 	@$(PY) -m pip --version > /dev/null 2>&1 || $(PY) -m ensurepip > /dev/null
-	@$(PY) -m pip install --quiet --editable '.[local]'
+	@$(PY) -m pip install --quiet --editable '.[local,encoder]'
 	@touch $@
 
 .venv/.dev: pyproject.toml $(PY)

@@ -64,7 +64,7 @@ def compare(server: LlamaServer) -> None:
 def measure(server: LlamaServer, root: Path, apis: list[str], limit: int) -> list[str]:
     """``create`` once, ``eval`` for each API; what broke."""
     env = environment(**{KEY_VARIABLE: server.key})
-    copy_demo(root)
+    copy_demo(root, "ticket-triage")
     (root / "skillforge.toml").write_text(
         "".join(
             f'[endpoints.{name}]\nkind = "{kind}"\nbase_url = "{server.url}"\napi_key_env = "{KEY_VARIABLE}"\n'

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from skillforge.canonical import digest
 from skillforge.hygiene import hidden_text
@@ -125,6 +125,8 @@ class Suite(Value):
     for the cases from its own prompt and model (``skillforge.today``); ``labels`` that of the answers people gave in
     ``review``. ``contract`` (``input`` and ``output`` field maps as in a skill) is what the cases fit before there is a
     skill.
+
+    ``anchors`` are ids of cases that no tuning may make worse. They change no figure, so the digest leaves them out.
     """
 
     name: str = Field(pattern=NAME_PATTERN, max_length=64)
@@ -139,6 +141,14 @@ class Suite(Value):
     today: str | None = None
     labels: str | None = None
     contract: dict[str, Any] | None = None
+    anchors: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        unknown = sorted(set(self.anchors) - {case.id for case in self.cases})
+        if unknown:
+            raise ValueError(f"anchors: no case has the id {', '.join(unknown[:3])}")
+        return self
 
     def digest(self) -> str:
         """Identity of what is measured: cases, scorers and rule (names and descriptions left out).

@@ -18,6 +18,7 @@ from skillforge.canonical import compact
 from skillforge.checkoperands import (
     any_operand,
     count_operand,
+    optional_text_operand,
     range_operand,
     regex_operand_problems,
     schema_operand,
@@ -184,14 +185,33 @@ def _max_length(case: Case) -> Fact:
 
 
 def _in_input(case: Case) -> Fact:
-    """Grounding: the target stands in the input word for word, white space collapsed. Nothing is never grounded."""
+    """Grounding: the target stands in the input word for word, white space collapsed; of a list or an object every
+    text. Nothing is never grounded, unless ``value`` says that this is how the skill writes what was not said.
+    """
+    if case.target is not None and case.target == case.check.value:
+        return True, "is how the skill writes what was not said"
     place = "the input" if case.check.of is None else f"the input's {case.check.of}"
+    if isinstance(case.target, Mapping | list | tuple) and case.target:
+        return _all_in_input(case, place)
     if isinstance(case.target, bool) or not isinstance(case.target, str | int | float):
         return False, f"is neither text nor a number, so it cannot stand in {place}"
-    wanted = " ".join(case.text.split())
+    holds = _stands(case.text, case)
+    return holds, f"{_show(' '.join(case.text.split()))} {'stands' if holds else 'does not stand'} in {place}"
+
+
+def _all_in_input(case: Case, place: str) -> Fact:
+    """Of a list or an object every text and number."""
+    parts = [part for part in _texts(case.target) if part != case.check.value]
+    missing = next((part for part in parts if not _stands(part, case)), None)
+    if missing is not None:
+        return False, f"{_show(missing)} does not stand in {place}"
+    return True, f"all of it stands in {place}"
+
+
+def _stands(text: str, case: Case) -> bool:
+    wanted = " ".join(text.split())
     source = case.input if case.check.of is None else case.input.get(case.check.of)
-    holds = bool(wanted) and any(wanted in " ".join(text.split()) for text in _texts(source))
-    return holds, f"{_show(wanted)} {'stands' if holds else 'does not stand'} in {place}"
+    return bool(wanted) and any(wanted in " ".join(given.split()) for given in _texts(source))
 
 
 def unbound(name: str | None) -> UsageError:
@@ -302,6 +322,6 @@ KINDS: Mapping[str, Kind] = {
     "levenshtein": Kind(_levenshtein, text_operand, reads=("value", "threshold")),
     "word-count": Kind(_word_count, range_operand),
     "max-length": Kind(_max_length, count_operand),
-    "in-input": Kind(_in_input, any_operand, reads=("of",), needs=()),
+    "in-input": Kind(_in_input, optional_text_operand, reads=("of", "value"), needs=()),
     "custom": Kind(_custom, any_operand, reads=("name",), needs=("name",)),
 }

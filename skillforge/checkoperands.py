@@ -20,6 +20,10 @@ def text_operand(value: Any) -> str:
     return "" if isinstance(value, str) else "must be text"
 
 
+def optional_text_operand(value: Any) -> str:
+    return "" if value is None or isinstance(value, str) else "must be text"
+
+
 def some_text_operand(value: Any) -> str:
     return "" if isinstance(value, str) and value else "must be text, and not empty: every output holds the empty text"
 

@@ -45,19 +45,26 @@ class RecordedEvidence(Value):
     verdict: Literal["pass", "fail", "inconclusive"]
     report: dict[str, Any]
     samples: dict[str, dict[str, str]]
+    variant: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
     created_at: str = Field(pattern=_UTC)
 
     @property
-    def measures(self) -> tuple[str, str, str, bool]:
-        """What it is the evidence of: version, suite, split, and whether only of a part of it, or by another rule than
-        the suite's. A file holds the newest of each, so that no smoke test takes a whole result's place.
+    def measures(self) -> tuple[str, str, str, str, bool]:
+        """What it is the evidence of: version, the student's form of it, suite, split, and whether only of a part of
+        it, or by another rule than the suite's. A file holds the newest of each, so that no smoke test takes a whole
+        result's place.
         """
         aside = any(self.report.get(name) for name in ("limit", "filter", "wished"))
-        return self.digest, self.suite, self.split, aside
+        return self.digest, self.variant, self.suite, self.split, aside
 
 
 def evidence_path(folder: Path, student: str) -> Path:
-    """Where the evidence of a student stands in a skill's folder.
+    """Where the evidence of a student stands in a skill's folder."""
+    return folder / EVIDENCE_FOLDER / f"{file_name(student)}.json"
+
+
+def file_name(student: str) -> str:
+    """A student's name as that of a file, without its suffix.
 
     Everything but small letters, digits, ``-``, ``_`` and inner dots is percent-encoded (``urllib.parse.unquote`` gives
     the student back): two students never share a file, not on a file system that ignores case either. What would be too
@@ -67,7 +74,7 @@ def evidence_path(folder: Path, student: str) -> Path:
     name = f"%2E{name[1:]}" if name.startswith(".") else name
     if len(name) > _LONGEST_NAME:
         name = f"{name[:_LONGEST_START]}~{digest_bytes(name.encode()).removeprefix('sha256:')[:32]}"
-    return folder / EVIDENCE_FOLDER / f"{name}.json"
+    return name
 
 
 def read_evidence(path: Path) -> tuple[RecordedEvidence, ...]:
@@ -115,7 +122,8 @@ def parse_evidence(data: bytes, path: Path) -> tuple[RecordedEvidence, ...]:
 def evidence_bytes(evidence: Iterable[RecordedEvidence]) -> bytes:
     """The file's bytes: indented, keys in a fixed order, one result a version, suite and split, in that order."""
     ordered = sorted(evidence, key=lambda item: item.measures)
-    body = {"schema": EVIDENCE_SCHEMA, "evidence": [item.model_dump(mode="json") for item in ordered]}
+    dumped = [item.model_dump(mode="json", exclude=set() if item.variant else {"variant"}) for item in ordered]
+    body = {"schema": EVIDENCE_SCHEMA, "evidence": dumped}
     return (json.dumps(body, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
 
 

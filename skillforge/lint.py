@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from skillforge.yamlscalar import MAX_DEPTH
 
 DEVICE_NAMES = {"con", "prn", "aux", "nul"}
 MAX_INSTRUCTIONS = 65_536
+MAX_REPAIR = 4_096
 
 
 def lint_skill(skill: Skill, *, where: Where | None = None) -> list[Problem]:
@@ -69,10 +70,42 @@ def _all(skill: Skill) -> Iterator[tuple[Location, Problem]]:
     yield from step_problems(skill)
     if len(skill.instructions) > MAX_INSTRUCTIONS:
         yield ("instructions",), Problem(f"longer than {MAX_INSTRUCTIONS:,} characters")
+    yield from _asking(skill)
     for number, check in enumerate(skill.checks):
         for problem in check_problems(check, input_fields=tuple(skill.input)):
             yield ("checks", number), problem
     yield from _texts(skill)
+
+
+def _asking(skill: Skill) -> Iterator[tuple[Location, Problem]]:
+    """How a model is asked and asked again, and what may not be lost of what it is told."""
+    if skill.steps:
+        set_anyway = [name for name in ("decoding", "repair") if name in skill.identity()]
+        for name in set_anyway:
+            yield (name,), Problem("has no effect on a workflow: its steps are asked in their own way")
+        return
+    for problem in key_problems(skill.output, skill.decoding.keys):
+        yield ("decoding", "keys"), problem
+    if len(skill.repair) > MAX_REPAIR:
+        yield ("repair",), Problem(f"longer than {MAX_REPAIR:,} characters")
+    for number, sentence in enumerate(skill.keep):
+        if not sentence.strip():
+            yield ("keep", number), Problem("is empty")
+        elif sentence not in skill.instructions:
+            hint = "write it as it stands in the instructions, letter by letter"
+            yield ("keep", number), Problem("does not stand in the instructions", hint=hint)
+
+
+def key_problems(output: str | Mapping[str, Any], keys: Sequence[str]) -> Iterator[Problem]:
+    """What is wrong with an order in which fields are written; fields it leaves out follow those it names."""
+    if keys and isinstance(output, str):
+        yield Problem("a text has no keys")
+        return
+    for key in dict.fromkeys(keys):
+        if key not in output:
+            yield Problem(f"{key!r} is no field of the output", hint=f"the output has {', '.join(output)}")
+        elif keys.count(key) > 1:
+            yield Problem(f"{key!r} stands twice")
 
 
 def _contract(skill: Skill) -> Iterator[tuple[Location, Problem]]:

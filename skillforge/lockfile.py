@@ -67,7 +67,8 @@ class Move(Value):
     """One change of an alias: what it points to from then on, and on what grounds.
 
     ``version`` and ``digest`` name the skill version, ``student`` the model that runs it, ``fallback`` the one that
-    answers when the student cannot (may be empty). ``verdict`` is the evidence's for exactly that version, student and
+    answers when the student cannot (may be empty). ``variants`` maps those of its models that have a variant to the
+    digest of the form they run. ``verdict`` is the evidence's for exactly that version, student and
     suite (empty: never measured); ``accepted_risk`` is the reason given for promoting without a fresh ``pass``.
     ``version`` is ``None`` where the alias was removed. ``at`` is UTC, ISO 8601; ``by`` who did it.
     """
@@ -79,6 +80,7 @@ class Move(Value):
     digest: Digest | Literal[""] = ""
     student: Line = ""
     fallback: Line = ""
+    variants: dict[Line, Digest] = Field(default_factory=dict)
     suite: Line = ""
     suite_digest: Digest | Literal[""] = ""
     verdict: Line = ""
@@ -98,23 +100,25 @@ class Move(Value):
 
     def same_target(self, other: Move) -> bool:
         """Whether both point to the same content, run by the same models."""
-        return (self.version, self.digest, self.student, self.fallback) == (
+        return (self.version, self.digest, self.student, self.fallback, self.variants) == (
             other.version,
             other.digest,
             other.student,
             other.fallback,
+            other.variants,
         )
 
 
 class LockedSkill(Value):
     """One skill. ``head`` is the digest its file and the registry last agreed on (the base of ``sync``); ``versions``
-    maps the numbers of reviewed versions to digests; ``deleted`` lists numbers of deleted ones; ``moves`` are the
-    changes of its aliases, oldest first.
+    maps the numbers of reviewed versions to digests; ``deleted`` lists numbers of deleted ones, ``erased`` the digests
+    of deployed forms that a purge erased; ``moves`` are the changes of its aliases, oldest first.
     """
 
     head: Digest | Literal[""] = ""
     versions: Annotated[dict[Number, Digest], BeforeValidator(_numbered)] = Field(default_factory=dict)
     deleted: tuple[Number, ...] = ()
+    erased: tuple[Digest, ...] = ()
     moves: tuple[Move, ...] = ()
 
     @model_validator(mode="after")
@@ -146,6 +150,13 @@ class LockedSkill(Value):
         found = {name: self.alias(name) for name in sorted(names)}
         return {name: move for name, move in found.items() if move is not None}
 
+    def forms(self) -> list[tuple[int, str]]:
+        """The forms that models with a variant ever ran in a deployment, as (version, digest); none that are gone."""
+        moves = [(move.version, digest) for move in self.moves for digest in move.variants.values()]
+        living = [(number, digest) for number, digest in moves if digest not in self.erased]
+        pairs = {(number, digest) for number, digest in living if number is not None and number not in self.deleted}
+        return sorted(pairs)
+
     def before(self, name: str) -> Move | None:
         """The move that a rollback of the alias goes back to; ``None`` where there is nothing before.
 
@@ -167,7 +178,11 @@ class LockedSkill(Value):
         """With one more move; the version it points to is numbered."""
         number = {} if move.version is None else {move.version: move.digest}
         return LockedSkill(
-            head=self.head, versions={**self.versions, **number}, deleted=self.deleted, moves=(*self.moves, move)
+            head=self.head,
+            versions={**self.versions, **number},
+            deleted=self.deleted,
+            erased=tuple(digest for digest in self.erased if digest not in move.variants.values()),
+            moves=(*self.moves, move),
         )
 
 

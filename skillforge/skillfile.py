@@ -48,7 +48,7 @@ def read_skill(path: Path) -> SkillFile:
     file = skill_path(path)
     source = _read_bytes(file)
     document = load_yaml(source, path=str(file))
-    body, apart = _with_examples(document.value, file)
+    body, apart = with_example_file(document.value, file)
     problems = [_placed(problem, document.where) for problem in apart]
     skill, misshapen = _validate(body, document.where)
     problems += misshapen
@@ -259,7 +259,7 @@ def _placed(problem: Problem, where: Where) -> Problem:
     return replace(problem, line=line, column=column) if problem.line is None else problem
 
 
-def _with_examples(body: Any, file: Path) -> tuple[Any, list[Problem]]:
+def with_example_file(body: Any, file: Path) -> tuple[Any, list[Problem]]:
     """The body with the items of ``examples: {file: …}`` read in, or without ``file`` where that cannot be done.
 
     The file stays inside the skill's folder.

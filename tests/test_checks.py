@@ -54,6 +54,8 @@ HOLDS: list[tuple[Any, dict[str, Any]]] = [
     ("charged twice", {"type": "in-input", "of": "ticket"}),
     ("A-1", {"type": "in-input"}),
     (42.5, {"type": "in-input", "of": "ticket"}),
+    ("", {"type": "in-input", "of": "ticket", "value": ""}),
+    ({"said": "charged", "list": ["twice", ""]}, {"type": "in-input", "of": "ticket", "value": ""}),
     ({"list": ["", "x"]}, {"type": "equals", "path": "/list/1", "value": "x"}),
 ]
 
@@ -79,6 +81,10 @@ FAILS: list[tuple[Any, dict[str, Any], str]] = [
     ("charged thrice", {"type": "in-input", "of": "ticket"}, "does not stand in the input's ticket"),
     ("A-1", {"type": "in-input", "of": "ticket"}, "does not stand"),
     (" \n", {"type": "in-input"}, "does not stand"),
+    ("invented", {"type": "in-input", "value": ""}, "does not stand"),
+    ({"said": ["charged", "thrice"]}, {"type": "in-input", "of": "ticket"}, '"thrice" does not stand'),
+    ([], {"type": "in-input"}, "neither text nor a number"),
+    ("", {"type": "in-input", "value": "none"}, "does not stand"),
     (True, {"type": "in-input"}, "neither text nor a number"),
     ("en", {"type": "in-input", "of": "missing"}, "does not stand"),
 ]
@@ -256,7 +262,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"type": "contains", "value": "a", "threshold": 1}, "threshold"),
     ({"type": "contains", "value": "a", "of": "ticket"}, "of"),
     ({"type": "in-input", "of": "tickets"}, "of"),
-    ({"type": "in-input", "value": "x"}, "value"),
+    ({"type": "in-input", "value": 5}, "value"),
+    ({"type": "in-input", "threshold": 1}, "threshold"),
     ({"type": "custom"}, "name"),
     ({"type": "contains", "value": "a", "name": "f"}, "name"),
     ({"type": "not-not-contains", "value": "a"}, "type"),

@@ -26,11 +26,11 @@ def suite():
 
 
 def test_the_skill_is_what_create_makes_of_the_recorded_teacher(tmp_path):
-    suite_path = copy_demo(tmp_path)
+    suite_path = copy_demo(tmp_path, "ticket-triage")
     (tmp_path / ".skillforge").mkdir(exist_ok=True)
     with Forge(tmp_path) as forge:
         created = forge.create(
-            demo_task(),
+            demo_task("ticket-triage"),
             cases=suite_path.with_suffix(".jsonl"),
             teacher=f"replay:{suite_path.with_name('ticket-triage.teacher.jsonl')}",
             suite="evals/ticket-triage.yaml",

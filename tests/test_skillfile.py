@@ -419,3 +419,46 @@ def test_the_order_of_nested_fields_is_part_of_the_identity(triage):
 
     assert digest_of("why", "label") != digest_of("label", "why")
     assert digest_of("why", "label") == digest_of("why", "label")
+
+
+def test_how_to_decode_is_part_of_the_identity_and_what_to_keep_is_not(tmp_path):
+    old = read_skill(put(tmp_path, SMALL)).skill.digest()
+    assert read_skill(put(tmp_path, SMALL + "keep: [One colour.]\ndecoding: {}\nrepair: ''\n")).skill.digest() == old
+    for more in ("decoding: {format: free}\n", "decoding: {effort: low}\n", "repair: 'Mend {problems}'\n"):
+        assert read_skill(put(tmp_path, SMALL + more)).skill.digest() != old
+
+
+def test_decoding_repair_and_keep_survive_writing(tmp_path, triage):
+    skill = triage(
+        decoding={"format": "json", "keys": ["quote", "queue"], "temperature": 0.5, "thinking_tokens": 0},
+        repair="Mend:\n{problems}",
+        keep=["quote the ticket"],
+    )
+    found = read_skill(write_skill(skill, tmp_path / skill.name)).skill
+    assert (found.decoding, found.repair, found.keep) == (skill.decoding, skill.repair, skill.keep)
+    assert found.digest() == skill.digest()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("keep: [Two colours.]\n", "keep[0]"),
+        ("keep: ['']\n", "keep[0]"),
+        ("decoding: {keys: [shape]}\n", "decoding.keys"),
+        ("decoding: {keys: [colour, colour]}\n", "decoding.keys"),
+        ("decoding: {format: xml}\n", "decoding.format"),
+        (f"repair: {'x' * 5000}\n", "repair"),
+    ],
+)
+def test_what_cannot_be_asked_or_kept_is_refused(tmp_path, more, said):
+    with pytest.raises(SkillFileError) as caught:
+        read_skill(put(tmp_path, SMALL + more))
+    assert [problem.field for problem in caught.value.problems] == [said]
+
+
+def test_a_text_has_no_keys_and_a_workflow_no_decoding():
+    text = {**BODY, "output": "text", "decoding": {"keys": ["colour"]}}
+    steps = {**BODY, "steps": [{"id": "a", "prompt": "{{ text }}"}], "repair": "Mend."}
+    for body, said in ((text, "a text has no keys"), ({k: v for k, v in steps.items() if k != "prompt"}, "workflow")):
+        with pytest.raises(SkillFileError, match=said):
+            parse_skill(body, path="draft")

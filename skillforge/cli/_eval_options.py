@@ -28,7 +28,9 @@ SplitName = Annotated[str | None, typer.Option(help="train, dev, test or all (de
 Limit = Annotated[int | None, typer.Option(help="A fixed stratified part of that many cases.")]
 Filter = Annotated[str, typer.Option("--filter", help="Only cases whose metadata has KEY=VALUE, or id this TEXT.")]
 Repeat = Annotated[int | None, typer.Option(help="Answer every case so often (default: what the suite says).")]
-Arms = Annotated[str, typer.Option(help="Kinds of arms: today,no-model,bare,raw,examples,skill (default: not raw).")]
+Arms = Annotated[
+    str, typer.Option(help="Kinds of arms: today,no-model,bare,raw,examples,skill,variant (default: not raw).")
+]
 Own = Annotated[
     list[str] | None,
     typer.Option("--arm", metavar="NAME=PROGRAM", help="NAME=command:PROGRAM ARGS, or NAME=module:function."),
@@ -36,11 +38,15 @@ Own = Annotated[
 Variants = Annotated[
     list[Path] | None, typer.Option("--variant", help="Another skill.yaml of the same contract, measured beside.")
 ]
+NoVariant = Annotated[bool, typer.Option("--no-variant", help="Leave out the students' own variants of the skill.")]
 ScorerName = Annotated[
     str | None, typer.Option(help="The metric instead of the suite's: a type, /FIELD, or module:function.")
 ]
 JudgeModel = Annotated[str | None, typer.Option("--judge", help="The model that grades (default: the suite's).")]
 AgainstItself = Annotated[bool, typer.Option("--a-a", help="The skill against itself: how noisy the harness is.")]
+Probabilities = Annotated[
+    bool, typer.Option("--probabilities", help="Ask for the probabilities of labels: how sure is everybody?")
+]
 OneStudent = Annotated[
     str | None, typer.Option(help="The one student whose verdict is the exit code (default: the best).")
 ]
@@ -53,7 +59,7 @@ Output = Annotated[
 JsonOut = Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")]
 
 
-_WISHES = {"arm": "own", "variant": "variants", "a_a": "against_itself"}
+_WISHES = {"arm": "own", "variant": "variants", "a_a": "against_itself", "probabilities": "probabilities"}
 _ASKED = ("teacher", "suite", "split", "limit", "filter", "repeat", "scorer", "judge", "max_errors", "sandbox")
 
 
@@ -82,6 +88,8 @@ def wishes_of(flags: Mapping[str, Any], terms: Terms) -> EvalWishes:
     wishes |= {"tools": box} if box is not None else {}
     if flags.get("arms"):
         wishes["arms"] = _kinds(flags["arms"])
+    if flags.get("no_variant"):
+        wishes["own_variants"] = False
     if "own" in wishes:
         wishes["own"] = _programs(wishes["own"])
     return {**wishes, "students": names or ((student,) if student else ()), "terms": terms}  # type: ignore[typeddict-item]
@@ -106,7 +114,7 @@ def check_outputs(output: Sequence[Path] | None) -> None:
 def _kinds(text: str) -> tuple[str, ...]:
     from skillforge.evals.running.arms import ArmKind
 
-    known = [kind for kind in get_args(ArmKind) if kind not in ("teacher", "again", "variant", "own")]
+    known = [kind for kind in get_args(ArmKind) if kind not in ("teacher", "again", "encoder", "ladder", "own")]
     kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
     for kind in kinds:
         if kind not in known:

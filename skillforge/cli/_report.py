@@ -13,13 +13,16 @@ from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
     from skillforge.evals.report import ArmReport, EvalReport
+    from skillforge.evals.soft import Soft
 
 STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow"}
 _WIDE = 80  # columns: figures that are wider have their fields in a table of their own
 
 
-def render_report(report: EvalReport) -> None:
-    """Print the report on stdout: colours on a terminal only (and not with NO_COLOR), no line ever cut."""
+def render_report(report: EvalReport, soft: Soft | None = None) -> None:
+    """Print the report on stdout: colours on a terminal only (and not with NO_COLOR), no line ever cut. ``soft`` is how
+    sure the arms were.
+    """
     from skillforge.evals.wording.reading import arm_lines, headline
 
     plain = bool(os.environ.get("NO_COLOR"))  # rich alone would still write bold and dim
@@ -34,6 +37,13 @@ def render_report(report: EvalReport) -> None:
     for table in _figures(report):
         for number, shown in enumerate(table):
             console.print(Text(" " + shown, style="dim" if number == 0 else ""))
+    for number, shown in enumerate(_rungs(report)):
+        console.print(Text(" " + shown, style="dim" if number == 0 else ""))
+    if soft is not None:
+        from skillforge.evals.wording.differences import soft_lines
+
+        for told in soft_lines(report, soft):
+            console.print(Text(" " + told))
     for note in _footer(report):
         console.print(Text(" " + note))
 
@@ -59,6 +69,22 @@ def _figures(report: EvalReport) -> list[list[str]]:
     apart = [["by field", *shown], *([name, *row] for name, row in zip(names, middle, strict=True))]
     rows = [[*head, *rest], *([*a, *c] for a, c in zip(first, last, strict=True))]
     return [aligned(rows, left=range(1)), aligned(apart, left=range(1))]
+
+
+def _rungs(report: EvalReport) -> list[str]:
+    """Who answered on the ladders, as one table: above the rungs of each stands its name."""
+    from skillforge.evals.wording.reading import label
+    from skillforge.evals.wording.rungs import RUNG_HEAD, ladders, rung_rows
+
+    found = ladders(report)
+    if not found:
+        return []
+    head, *lines = aligned([list(RUNG_HEAD), *(row for arm in found for row in rung_rows(arm))], left=range(1))
+    shown = [head]
+    for arm in found:
+        shown += [f"{label(report, arm)}:"] if len(found) > 1 else []
+        shown += [lines.pop(0) for _ in arm.rungs]
+    return shown
 
 
 def _quality(report: EvalReport, arm: ArmReport) -> list[str]:
@@ -87,11 +113,12 @@ def _calls(arm: ArmReport) -> str:
 
 
 def _footer(report: EvalReport) -> list[str]:
+    from skillforge.evals.running.arms import DEPLOYABLE
     from skillforge.evals.wording import remarks
 
     lines = list(remarks.measured(report))
     lines.extend(remarks.helped(report))
-    first = next((arm for arm in report.arms if arm.kind == "skill"), None)
+    first = next((arm for arm in report.arms if arm.kind in DEPLOYABLE), None)
     versus = first.versus_teacher if first else None
     if versus is not None and (versus.lost or versus.gained) and not report.against_itself:
         see = f": `skillforge show {report.skill} --lost`" if versus.lost else ""

@@ -16,6 +16,7 @@ from skillforge.cli import (
     compare,
     cost,
     create,
+    dataset,
     demo,
     demo_workflow,
     deploy,
@@ -25,11 +26,13 @@ from skillforge.cli import (
     importing,
     judge,
     keys,
+    leaderboard,
     learn,
     log,
     models,
     pr_comment,
     purge,
+    requalify,
     review,
     run,
     scan,
@@ -37,6 +40,8 @@ from skillforge.cli import (
     suite,
     sync,
     trace,
+    train,
+    tune,
 )
 from skillforge.cli._create_help import CREATE_HELP
 from skillforge.cli._shared import help_when_bare, note
@@ -65,7 +70,12 @@ app.command("run")(run.run)
 app.command("eval")(evaluate.evaluate)
 app.command("rescore")(evaluate.rescore)
 app.command("compare")(compare.compare)
+app.command("tune")(tune.tune)
 app.add_typer(judge.app, name="judge")
+app.command("train")(train.train)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("recommend")(leaderboard.recommend)
+app.command("requalify")(requalify.requalify)
 app.command("promote")(deploy.promote)
 app.command("rollback")(deploy.rollback)
 app.command("undeploy")(deploy.undeploy)
@@ -80,6 +90,7 @@ app.command("pr-comment")(pr_comment.pr_comment)
 app.command("export")(agent_skill.export)
 app.command("import")(importing.import_foreign)
 app.add_typer(suite.app, name="suite")
+app.add_typer(dataset.app, name="dataset")
 app.command("review")(review.review)
 app.add_typer(log.app, name="log")
 app.add_typer(trace.app, name="trace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -18,9 +19,11 @@ from skillforge.cli._eval_options import (
     JudgeModel,
     Limit,
     MaxErrors,
+    NoVariant,
     OneStudent,
     Output,
     Own,
+    Probabilities,
     Ref,
     Repeat,
     SandboxOption,
@@ -67,9 +70,11 @@ def evaluate(
     arms: Arms = "",
     arm: Own = None,
     variant: Variants = None,
+    no_variant: NoVariant = False,
     scorer: ScorerName = None,
     judge: JudgeModel = None,
     a_a: AgainstItself = False,
+    probabilities: Probabilities = False,
     student: OneStudent = None,
     max_errors: MaxErrors = None,
     time_limit: TimeLimit = None,
@@ -87,8 +92,7 @@ def evaluate(
     """Measure students with a skill beside the teacher.
 
     All arms answer the same unseen cases: the teacher, no model at all, and each student bare, with the skill's
-    examples alone, with the skill. Every sample is kept as it arrives: an interrupted eval goes on where it stopped,
-    with the same command.
+    examples alone, with the skill. Every sample is kept: the same command goes on where an interrupted one stopped.
 
     A workflow is measured beside the tool loop that it replaces. Its tools must not write for real: --sandbox gives
     every execution tools of its own, --tool-recording answers in their place.
@@ -97,8 +101,7 @@ def evaluate(
 
     \b
       skillforge eval ticket-triage --students local:smollm2-135m
-      skillforge eval ticket-triage --teacher anthropic:claude-opus-5-5 \\
-        --students anthropic:claude-haiku-5-5,openai:gpt-6-luna --dry-run
+      skillforge eval ticket-triage --probabilities --dry-run
       skillforge eval ticket-triage --limit 60 -o report.html -o pr.md
       skillforge eval ticket-triage --arm 'mine=command:python solve.py'
       skillforge eval refund-request --sandbox shop:sandbox
@@ -129,8 +132,10 @@ def rescore(
     arms: Arms = "",
     arm: Own = None,
     variant: Variants = None,
+    no_variant: NoVariant = False,
     scorer: ScorerName = None,
     judge: JudgeModel = None,
+    probabilities: Probabilities = False,
     budget: BudgetOption = None,
     tools: ToolsOption = None,
     mcp: McpOption = None,
@@ -191,11 +196,11 @@ def _told(found: Measured, student: str | None, suite: Path | None, *, json_out:
     """Print the report, say what comes next, and end with its exit code."""
     report = found.report
     if json_out:
-        print_json(as_json(report))
+        print_json({**as_json(report), **found.besides.keys()})
     else:
         from skillforge.cli._report import render_report
 
-        render_report(report)
+        render_report(report, found.soft)
     code = exit_code(report, student)
     if code == 0 and not json_out and report.verdict is not None and (who := _proven(report, student)):
         from skillforge.forge.deploy.grounds import deciding_split
@@ -208,7 +213,7 @@ def _told(found: Measured, student: str | None, suite: Path | None, *, json_out:
             told = declared(report.wished, report.decision.metric)
             note(f"next: write it into the suite ({told}) and rescore: then it is proof to promote on")
         else:
-            note(f"next: skillforge promote {report.skill}@{report.version} --student {who}{on}")
+            note(f"next: skillforge promote {report.skill}@{report.version} --student {shlex.quote(who)}{on}")
     raise typer.Exit(code)
 
 
@@ -221,11 +226,12 @@ def _interrupted(bar: Progress | None) -> str:
 def exit_code(report: EvalReport, student: str | None = None) -> int:
     """The verdict as an exit code: of ``student`` when named, else the best one; 4 when errors spoiled the eval."""
     from skillforge.evals.verdict.trust import MAX_ERRORS
+    from skillforge.ladder import is_meant
 
     def spoiled(arm: ArmReport) -> bool:
         return arm.errors > MAX_ERRORS * (arm.answers or arm.errors + arm.n)
 
-    chosen = [arm for arm in report.candidates() if student in (None, arm.student)]
+    chosen = [arm for arm in report.candidates() if student is None or is_meant(student, arm.student)]
     sound = [arm for arm in chosen if not spoiled(arm)]
     verdicts = {arm.versus_teacher.verdict for arm in sound if arm.versus_teacher}
     if spoiled(report.teacher) or (len(sound) < len(chosen) and "pass" not in verdicts):
@@ -235,9 +241,16 @@ def exit_code(report: EvalReport, student: str | None = None) -> int:
 
 def _proven(report: EvalReport, student: str | None) -> str:
     """The student whose skill got the verdict ``pass`` and was right most often, or ``student``; empty: none."""
+    from skillforge.evals.running.arms import DEPLOYABLE
+
     if report.against_itself:
         return ""
-    arms = [arm for arm in report.arms if arm.kind == "skill" and arm.versus_teacher is not None]
+    from skillforge.ladder import is_meant
+
+    arms = [arm for arm in report.arms if arm.kind in DEPLOYABLE and arm.versus_teacher is not None]
+    named = [arm for arm in arms if student is not None and is_meant(student, arm.student)]
     proven = [arm for arm in arms if arm.versus_teacher and arm.versus_teacher.verdict == "pass"]
     best = max(proven, key=lambda arm: arm.quality or 0.0, default=None)
-    return student or (best.student if best else "")
+    if student:
+        return named[0].student if named else student
+    return best.student if best else ""

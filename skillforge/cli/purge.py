@@ -29,7 +29,8 @@ def purge(
 
     There is no way back. By age: runs, recorded calls, traces, paid answers, quarantine and failed drafts. By subject:
     all of these and the cases, labels, recordings and examples with the subject's texts, in the registry and in the
-    repository's files; afterwards every file is searched for them. What git's history holds is not touched.
+    repository's files; data sets and classifiers made of them go whole. Afterwards every file is searched for them.
+    What git's history holds is not touched.
 
     Examples:
 

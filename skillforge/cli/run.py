@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from skillforge.cli._asking import visible
 from skillforge.cli._shared import as_json, note, open_forge, print_json, read_input, resumable, typed_fields
 from skillforge.cli._terms import RecordOption, ReplayOption, terms_of
 from skillforge.cli._tool_options import (
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Print what a workflow would call with this input, and call nothing.")
 ]
+StudentOption = Annotated[
+    str | None,
+    typer.Option(help="Who runs it, for example local:smollm2-135m; not needed where no step asks a model."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")]
+NoVariantOption = Annotated[
+    bool, typer.Option("--no-variant", help="Run the skill itself where the student has a variant of it.")
+]
 FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Begin anew where the same call of a workflow was left unfinished.")
 ]
@@ -44,10 +53,8 @@ def run(
         typer.Argument(metavar="NAME|PATH[@REF]", help="The skill: a name (the deployed version), name@3, or a path."),
     ],
     source: Annotated[str | None, typer.Argument(metavar="-", help="- reads the input from stdin as JSON.")] = None,
-    student: Annotated[
-        str | None,
-        typer.Option(help="Who runs it, for example local:smollm2-135m; not needed where no step asks a model."),
-    ] = None,
+    student: StudentOption = None,
+    no_variant: NoVariantOption = False,
     inputs: Annotated[list[str] | None, typer.Option("--input", "-i", help="field=value; repeat per field.")] = None,
     file: Annotated[str | None, typer.Option("--file", "-f", help="A JSON file with the input; - for stdin.")] = None,
     record: RecordOption = None,
@@ -59,7 +66,7 @@ def run(
     yes: YesOption = False,
     plan: PlanOption = False,
     fresh: FreshOption = False,
-    json_out: Annotated[bool, typer.Option("--json", help="Print the whole run as JSON.")] = False,
+    json_out: JsonOption = False,
 ) -> None:
     """Run a skill on one input and print its output.
 
@@ -72,8 +79,7 @@ def run(
 
     \b
       skillforge run ticket-triage -i ticket="I was charged twice"
-      skillforge run ticket-triage@3 --student local:smollm2-135m \\
-        -i ticket="I was charged twice"
+      skillforge run ticket-triage@3 --student local:smollm2-135m -f ticket.json
       echo '{"ticket": "Where is my parcel?"}' \\
         | skillforge run ticket-triage - --student local:smollm2-135m
       skillforge run refund-request -f request.json --tools shop:tools --plan
@@ -92,7 +98,9 @@ def run(
             return
         ref, bound = _bound(forge, ref, student)
         skill, box = bound.version.skill, tools_given(tools, mcp, tool_recording, record_tools)
-        ask = partial(forge.run, ref, _given(skill, inputs, files), student=student, terms=terms)
+        ask = partial(
+            forge.run, ref, _given(skill, inputs, files), student=student, variant=not no_variant, terms=terms
+        )
         show = partial(_show, json_out=json_out, out=sys.stdout)
         with redirect_stdout(sys.stderr):  # what a tool or a check of one's own prints is no part of the result
             result = _ran(ask, skill, box, show, yes=yes, fresh=fresh)
@@ -147,6 +155,14 @@ def _bound(forge: Forge, ref: str, student: str | None) -> tuple[str, BoundSkill
         return newest, bound
 
 
+def _rungs(result: Run) -> int:
+    """How many rungs the ladder has; at least those that were asked, where another student answered in its place."""
+    from skillforge.ladder import parse_ladder
+
+    ladder = parse_ladder(result.student)
+    return len(result.rungs) if ladder is None else len(ladder.rungs)
+
+
 def _render(result: Run) -> None:
     if isinstance(result.output, str):
         typer.echo(result.output)
@@ -165,6 +181,12 @@ def _render(result: Run) -> None:
         cost,
         "repaired once" if result.repaired else "",
     ]
+    for rung in result.rungs[:-1]:
+        note(visible(f"{rung.student}: {rung.reason}"))
+    if result.rungs:
+        last = result.rungs[-1]
+        sure = "" if last.confidence is None else f", {last.confidence:.3g} sure"
+        note(f"answered by {last.student}{sure} ({len(result.rungs)} of {_rungs(result)} rungs asked)")
     if result.fallback:
         note(result.fallback)
     note(" · ".join(part for part in parts if part))

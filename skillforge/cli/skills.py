@@ -15,7 +15,7 @@ from skillforge.errors import SkillFileError, SkillforgeError, UsageError
 from skillforge.evals.wording.words import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from skillforge.errors import Problem
     from skillforge.forge.forge import Forge
@@ -53,7 +53,8 @@ def lint(
 ) -> None:
     """Say everything that is wrong with a skill or a suite.
 
-    Reads only: no network, no code, no registry. A suite (evals/NAME.yaml) is read with its cases, and its scorers
+    Reads only: no network, no code, no registry. Beside a skill its variants and its classifiers are looked at, too. A
+    suite (evals/NAME.yaml) is read with its cases, and its scorers
     and checks must be such that an eval can run them.
 
     Examples:
@@ -68,7 +69,7 @@ def lint(
     files = _skill_files(_by_name(path))
     for name in files:
         try:
-            found.extend((str(name), problem) for problem in _read(name))
+            found.extend((str(file), problem) for file, problem in _read(name))
         except SkillFileError as exc:
             found.extend((exc.path, problem) for problem in exc.problems)
     errors = sum(problem.level == "error" for _, problem in found)
@@ -206,10 +207,11 @@ def _render(
         fallback = f", else {to['fallback']}" if to["fallback"] else ""
         typer.echo(f"alias: {alias} is @{to['version']} on {to['student']}{fallback}, since {to['at']}")
     for item in evidence:
+        own = " with its variant" if item["variant"] else ""
         part = f" (a part: {item['part']})" if item["part"] else ""
         right = "?" if item["quality"] is None else f"{100 * item['quality']:.1f}%"
         typer.echo(
-            f"evidence: {WORDS[item['verdict']]} for {item['student']}: {right} right"
+            f"evidence: {WORDS[item['verdict']]} for {item['student']}{own}: {right} right"
             f" on {item['cases']} cases of {item['suite']}{part}, {item['created_at']}"
         )
         if item["wish"]:
@@ -221,11 +223,14 @@ def _render(
 
 
 def _measured(evidence: Evidence, stale: Sequence[Change]) -> dict[str, Any]:
+    from skillforge.evals.running.arms import DEPLOYABLE, VARIANT
     from skillforge.forge.stale import part_of
 
-    body = {name: getattr(evidence, name) for name in ("student", "suite", "teacher", "verdict", "created_at")}
-    arms = evidence.report["arms"]
-    arm = next(item for item in arms if item["kind"] == "skill" and item["student"] == evidence.student)
+    named = ("student", "variant", "suite", "teacher", "verdict", "created_at")
+    body = {name: getattr(evidence, name) for name in named}
+    kinds = ("variant",) if evidence.variant else tuple(kind for kind in DEPLOYABLE if kind != "variant")
+    own = (item for item in evidence.report["arms"] if item["student"] == evidence.student and item["kind"] in kinds)
+    arm = next(item for item in own if not evidence.variant or item["name"].endswith(VARIANT))
     why = [change.why for change in stale if change.what != "wish"]
     wish = next((change.why for change in stale if change.what == "wish"), None)
     figures = {"cases": evidence.report["cases"], "quality": arm["quality"]}
@@ -319,16 +324,28 @@ def _by_name(path: Path) -> Path:
     return folder if folder.is_dir() else path
 
 
-def _read(file: Path) -> Sequence[Problem]:
-    """What is wrong with a skill or suite file beyond its form. Raises ``SkillFileError`` with that, ``NotFound``."""
-    from skillforge.skillfile import read_skill
+def _read(file: Path) -> Iterator[tuple[Path, Problem]]:
+    """What is wrong with a skill, the files beside it, a variant or a suite beyond its form, by file. Raises
+    ``SkillFileError`` with that, ``NotFound``.
+    """
+    from skillforge.forge.files.beside import encoder_files, variant_file, variant_files
+    from skillforge.skillfile import SKILL_FILE, read_skill
     from skillforge.suitefile import is_suite
+    from skillforge.variant import VARIANTS_FOLDER
 
     if is_suite(file):
         from skillforge.forge.suites.linting import suite_problems
 
-        return suite_problems(file)
-    return read_skill(file).warnings
+        yield from ((file, problem) for problem in suite_problems(file))
+        return
+    if file.is_file() and file.parent.name == VARIANTS_FOLDER:
+        yield from variant_file(file, read_skill(file.parent.parent).skill)
+        return
+    read = read_skill(file)
+    yield from ((file, problem) for problem in read.warnings)
+    if read.path.name == SKILL_FILE:
+        yield from encoder_files(read.path.parent)
+        yield from variant_files(read.path.parent, read.skill)
 
 
 def _skill_files(path: Path) -> list[Path]:

@@ -1,20 +1,23 @@
-"""``skillforge suite from-log``: frozen cases from what programs asked models for."""
+"""``skillforge suite``: frozen cases from what programs asked models for, and from what went up a ladder."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skillforge.cli._asking import visible
 from skillforge.cli._shared import aligned, as_json, help_when_bare, note, open_forge, print_json
 from skillforge.errors import UsageError
+from skillforge.evals.wording.words import many
 
 if TYPE_CHECKING:
+    from skillforge.forge.ladders import Taken
     from skillforge.forge.suites.from_log import SuiteMade
+    from skillforge.store.candidates import Candidate
 
 app = typer.Typer(
     help="Make suites: the cases that students are measured on.",
@@ -23,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _MOST_STRATA = 12
+_LONGEST_VALUE = 160  # characters of a value on a terminal
 
 
 @app.callback()
@@ -70,6 +74,84 @@ def from_log(
     else:
         _print(made)
     note(made.next_step)
+
+
+@app.command("candidates")
+def candidates(
+    ref: Annotated[str, typer.Argument(metavar="NAME", help="The skill.")],
+    take: Annotated[
+        str | None, typer.Option(metavar="N|all", help="Add the oldest N, or all, to the suite's train split.")
+    ] = None,
+    suite: Annotated[Path | None, typer.Option(metavar="FILE", help="The suite (default: the skill's own).")] = None,
+    json_out: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show the inputs that went up a ladder of the skill, with what every rung said, or make cases of them.
+
+    Runs of a ladder, named or deployed, leave them. A case that is taken is labelled with what the last rung answered;
+    what says the same as a case of the suite is left out. store_io = none keeps none; purge erases them like runs.
+
+    Examples:
+
+    \b
+      skillforge suite candidates ticket-triage
+      skillforge suite candidates ticket-triage --take 50
+      skillforge suite candidates ticket-triage --take all --json
+    """
+    with open_forge() as forge:
+        if take is not None:
+            taken = forge.students.take(ref, _count(take), suite=suite)
+        else:
+            waiting = forge.students.candidates(ref)
+    if take is not None:
+        if json_out:
+            print_json(as_json(taken))
+        else:
+            _print_taken(taken)
+        if taken.added:
+            note(f"the suite is another one now; measure again (known answers are kept): skillforge eval {ref}")
+        return
+    if json_out:
+        print_json([as_json(item) for item in waiting])
+        return
+    for item in waiting:
+        _print_candidate(item)
+    note(
+        f"{many(len(waiting), 'candidate')} of {ref}"
+        + (f"; make cases of them: skillforge suite candidates {ref} --take all" if waiting else "")
+    )
+
+
+def _count(take: str) -> int | None:
+    if take == "all":
+        return None
+    if not take.isascii() or not take.isdigit() or len(take) > 9 or int(take) < 1:
+        raise UsageError(f"--take {visible(take)} is no number", hint="--take 50, or --take all")
+    return int(take)
+
+
+def _print_candidate(item: Candidate) -> None:
+    typer.echo(f"{item.id[:12]} {item.created_at[:10]} {_shown(item.input)}")
+    for said in item.said:
+        typer.echo(f"  {visible(said.student)}: {_shown(said.output)} ({visible(said.reason)})")
+    typer.echo(f"  {visible(item.answered_by)}: {_shown(item.output)}")
+
+
+def _shown(value: Any) -> str:
+    """A value on one line, cut: inputs may be long, and hold anything."""
+    from skillforge.canonical import compact
+
+    text = visible(compact(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _print_taken(taken: Taken) -> None:
+    typer.echo(f"{visible(taken.suite)}: {many(len(taken.added), 'case')} added to train, in {visible(taken.cases)}")
+    for name, why in taken.left_out[:_MOST_STRATA]:
+        typer.echo(f"  {name[:12]} left out: {why}")
+    if len(taken.left_out) > _MOST_STRATA:
+        typer.echo(f"  and {len(taken.left_out) - _MOST_STRATA} more left out")
+    if taken.waiting:
+        typer.echo(f"  {many(taken.waiting, 'candidate')} still waiting")
 
 
 def _print(made: SuiteMade) -> None:

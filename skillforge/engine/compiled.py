@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 from skillforge.contract import Validator
 from skillforge.nearest import NearestExamples
 from skillforge.skill import Skill
@@ -16,7 +19,8 @@ class CompiledSkill:
     __slots__ = ("digest", "index", "inputs", "output_schema", "outputs", "template")
 
     def __init__(self, skill: Skill) -> None:
-        schema = self.output_schema = skill.output_schema()
+        schema = skill.output_schema()
+        self.output_schema = None if schema is None else _as_written(schema, skill.decoding.keys)
         self.digest = skill.digest()
         self.inputs = Validator(skill.input_schema())
         self.outputs = Validator(schema) if schema is not None else None
@@ -42,3 +46,17 @@ def compiled(skill: Skill) -> CompiledSkill:
             _compiled.pop(oldest, None)
         _compiled[id(skill)] = found
     return found[1]
+
+
+def written_order(fields: Iterable[str], keys: Sequence[str]) -> list[str]:
+    """The fields of an output in the order in which a model writes them: ``keys`` first, the others as they stand."""
+    there = list(fields)
+    return [*(key for key in keys if key in there), *(name for name in there if name not in keys)]
+
+
+def _as_written(schema: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The contract with its fields in that order: a grammar holds a model to the order of its schema."""
+    if not keys:
+        return schema
+    order = written_order(schema["properties"], keys)
+    return {**schema, "properties": {name: schema["properties"][name] for name in order}, "required": order}

@@ -15,6 +15,8 @@ from skillforge.checks import CustomCheck, require_bound, run_checks
 from skillforge.engine.codedigest import code_digest
 from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import complete_input, epoch_role, repair_request, student_request
+from skillforge.engine.labelprobs import label_probabilities
+from skillforge.engine.nomodel import label_fields
 from skillforge.engine.parse import parse_output
 from skillforge.errors import ContextOverflow, Halt, InputRefused, ProviderError, UnknownRequest
 from skillforge.messages import Completion, Cost, Request, Usage
@@ -58,12 +60,16 @@ class Tried:
 class PromptExecutor:
     """A model behind a provider. A provider's failure becomes a run with status ``error``, never an exception; only a
     ``Halt`` (no further call makes sense) is raised.
+
+    With ``probabilities`` the model is asked for those of its tokens, and the run tells those of its labels where the
+    model tells enough (``labelprobs``).
     """
 
     provider: Provider
     role: str = "run"
     custom_checks: Mapping[str, CustomCheck] = field(default_factory=dict)
     exclude_same: bool = False
+    probabilities: bool = False
 
     @property
     def student(self) -> str:
@@ -76,7 +82,8 @@ class PromptExecutor:
     @property
     def identity(self) -> str:
         bound = [[name, code_digest(function)] for name, function in sorted(self.custom_checks.items())]
-        return f"{self.provider.fingerprint()} {digest(bound)}" if bound else self.provider.fingerprint()
+        told = [digest(bound)] if bound else []
+        return " ".join([self.provider.fingerprint(), *told, *(["probabilities"] if self.probabilities else [])])
 
     async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         """Raises ``InvalidInput`` when the input does not fit the contract and ``UsageError`` for a custom check that
@@ -93,6 +100,8 @@ class PromptExecutor:
         require_bound(skill.checks, self.custom_checks)
         role = epoch_role(self.role, epoch)
         request = student_request(skill, values, given, role=role, exclude_same=self.exclude_same)
+        if self.probabilities and label_fields(skill):
+            request = request.model_copy(update={"logprobs": True})
         work = _Execution(skill, values, self)
         if estimate_tokens(request) > skill.limits.input_tokens:
             return Tried(work.result("escalated", f"the input is longer than {skill.limits.input_tokens} tokens"))
@@ -128,12 +137,13 @@ class _Execution:
     problems: tuple[str, ...] = ()
     refused: bool = False
     error: ProviderError | None = None
+    probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
 
     async def run(self, request: Request) -> Run:
         try:
             await self._attempt("student", request)
             if self.problems and not self.refused:
-                await self._repair(repair_request(request, self.attempts[-1].text, self.problems))
+                await self._repair(repair_request(request, self.attempts[-1].text, self.problems, self.skill.repair))
         except ContextOverflow as exc:
             return self.result("escalated", str(exc))
         except InputRefused as exc:
@@ -181,7 +191,7 @@ class _Execution:
         )
 
     def _judge(self, completion: Completion) -> None:
-        self.checks = ()
+        self.checks, self.probabilities = (), {}
         self.refused = completion.stop in _REFUSALS
         if self.refused:  # asking again would be refused again
             self.output, self.problems = None, (f"the model refused to answer: {completion.text[:_SHOWN]}",)
@@ -191,6 +201,7 @@ class _Execution:
             self.output, self.problems = None, (*self.problems, self._cut(completion))
         if self.output is None:
             return
+        self.probabilities = label_probabilities(self.skill, completion.text, completion.logprobs)
         self.checks = run_checks(self.skill.checks, self.output, self.values, self.executor.custom_checks)
         self.problems = tuple(
             f"check {check.type}: {check.reason}"
@@ -217,6 +228,7 @@ class _Execution:
             input=self.values,
             output=self.output,
             checks=self.checks,
+            probabilities=self.probabilities,
             attempts=attempts,
             usage=reduce(add, [attempt.usage for attempt in attempts]) if attempts else Usage(),
             cost=reduce(add, [attempt.cost for attempt in attempts]) if attempts else Cost(usd=0.0),

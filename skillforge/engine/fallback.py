@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any, cast
 
-from skillforge.engine.execute import Tried
+from skillforge.engine.execute import Executor, Tried
 from skillforge.errors import (
     BudgetReached,
     Halt,
@@ -62,16 +62,19 @@ class Rest:
         self._looking = False
 
 
-class Tries(Protocol):
-    """An executor that hands a model's error over with the run, a ``Halt`` too."""
-
-    @property
-    def concurrency(self) -> int: ...
-
-    @property
-    def identity(self) -> str: ...
-
-    async def tried(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Tried: ...
+async def attempted(executor: Executor, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Tried:
+    """One run with the provider's error beside it, a ``Halt`` too. Executors that know both say so by ``tried``."""
+    tried = getattr(executor, "tried", None)
+    if tried is not None:
+        return cast(Tried, await tried(skill, given, epoch))
+    try:
+        run = await executor.execute(skill, given, epoch)
+    except ProviderError as exc:
+        told = f"{exc} ({exc.hint})" if exc.hint else str(exc)
+        values = dict(given)
+        run = Run(skill=skill.name, digest=skill.digest(), student=executor.student, status="error", input=values)
+        return Tried(run.model_copy(update={"reason": told}), exc)
+    return Tried(run, ProviderError(run.reason) if run.status == "error" else None)
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class FallbackExecutor:
 
     primary: str
     fallback: str
-    open_model: Callable[[str], Tries]
+    open_model: Callable[[str], Executor]
     rest: Rest = field(default_factory=Rest)
 
     @property
@@ -105,7 +108,7 @@ class FallbackExecutor:
         if self.rest.skips():
             return await self._fall_back(skill, given, epoch, None, self.rest.reason)
         try:
-            tried = await self.open_model(self.primary).tried(skill, given, epoch)
+            tried = await attempted(self.open_model(self.primary), skill, given, epoch)
         except BaseException:
             self.rest.undecided()
             raise
@@ -130,7 +133,7 @@ class FallbackExecutor:
             executor = self.open_model(self.fallback)
         except SkillforgeError as exc:  # no key, no such file: found out too late to hide why it was needed
             raise ProviderError(f"{why}; {self.fallback} could not answer either: {exc}", hint=exc.hint) from exc
-        tried = await executor.tried(skill, given, epoch)
+        tried = await attempted(executor, skill, given, epoch)
         if isinstance(tried.error, BudgetReached):
             raise tried.error
         run = tried.run if first is None else after(first, tried.run)

@@ -32,7 +32,7 @@ def sample_calls(skill: Skill, given: Mapping[str, Any], run: Run, role: str) ->
     first, *repairs = answered
     calls = [(request, _completion(first))]
     for attempt in repairs:
-        calls.append((repair_request(request, first.text, first.problems), _completion(attempt)))
+        calls.append((repair_request(request, first.text, first.problems, skill.repair), _completion(attempt)))
     return calls
 
 

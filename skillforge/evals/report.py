@@ -8,9 +8,10 @@ from pydantic import Field
 
 from skillforge.case import Decision
 from skillforge.engine.frame import HARNESS
-from skillforge.evals.running.arms import ArmKind
+from skillforge.evals.running.arms import DEPLOYABLE, VARIANT, ArmKind
 from skillforge.evals.statistics import Verdict
 from skillforge.evals.verdict.comparison import Bounds, Comparison
+from skillforge.evals.verdict.shares import RungShare
 from skillforge.evals.verdict.versus_today import VersusToday
 from skillforge.messages import Value
 
@@ -51,7 +52,7 @@ class ArmReport(Value):
 
     ``usd_per_1000`` is dollars per 1,000 runs as paid, with their cache hits; ``list_usd_per_1000`` the same tokens at
     the list price without a cache (``None`` unknown). Latencies are seconds, tokens are means per run, and so are the
-    ``model_calls`` and ``tool_calls`` of workflows.
+    ``model_calls`` and ``tool_calls`` of workflows. ``rungs`` say who answered on a ladder.
     """
 
     name: str
@@ -82,6 +83,7 @@ class ArmReport(Value):
     versus_teacher: Comparison | None = None
     versus_today: VersusToday | None = None
     lifts: tuple[Lift, ...] = ()
+    rungs: tuple[RungShare, ...] = ()
 
 
 class Excluded(Value):
@@ -166,8 +168,10 @@ class EvalReport(Value):
         return {arm.name: arm for arm in (self.teacher, *self.arms)}[name]
 
     def candidates(self) -> list[ArmReport]:
-        """The arms that may replace the teacher: skills and their variants, else programs of the caller's own."""
-        skills = [arm for arm in self.arms if arm.kind in ("skill", "variant")]
+        """The arms that may replace the teacher: skills and their variants, classifiers and ladders, else programs of
+        the caller's own.
+        """
+        skills = [arm for arm in self.arms if arm.kind in ("skill", "variant", "encoder", "ladder")]
         return skills or [arm for arm in self.arms if arm.kind == "own"]
 
     @property
@@ -175,6 +179,17 @@ class EvalReport(Value):
         """The best verdict among the candidates; ``None`` without any."""
         verdicts = {arm.versus_teacher.verdict for arm in self.candidates() if arm.versus_teacher}
         return next((verdict for verdict in _BEST_FIRST if verdict in verdicts), None)
+
+
+def leaves_evidence(arm: ArmReport) -> bool:
+    """Whether what was measured of the arm is evidence of a student; a skill file of ``--variant`` is nobody's form."""
+    return arm.kind in DEPLOYABLE and (arm.kind != "variant" or arm.name == f"{arm.student} {VARIANT}")
+
+
+def evidence_arm(report: EvalReport, student: str, variant: str) -> ArmReport | None:
+    """The arm that the evidence of a student is about: with its variant, where ``variant`` names one."""
+    own = (arm for arm in report.arms if arm.student == student and leaves_evidence(arm))
+    return next((arm for arm in own if (arm.kind == "variant") == bool(variant)), None)
 
 
 _BEST_FIRST: tuple[Verdict, ...] = ("pass", "inconclusive", "fail")
@@ -188,5 +203,8 @@ __all__ = [
     "JudgeAudit",
     "Lift",
     "Reference",
+    "RungShare",
     "ScorerFigures",
+    "evidence_arm",
+    "leaves_evidence",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Unpack
 
-from skillforge.config import store_io
 from skillforge.engine.programs import own_executor
 from skillforge.evals.running.limits import Limits
 from skillforge.evals.scorers.own import OwnScorer, load_scorer
@@ -76,17 +75,11 @@ class Evals:
         """
         from skillforge.evals.pages.write import write_pages
 
-        io = store_io(self._work.settings)
-        clean = self._work.redactor.value if io != "none" else _not_kept
-        write_pages([Path(path) for path in paths], measured.report, measured.rows, clean)
+        found = [Path(path) for path in paths]
+        write_pages(found, measured.report, measured.rows, measured.clean, measured.besides)
 
     async def _estimate(self, ref: str, wishes: EvalWishes) -> Estimate:
         return await estimate_eval(self._work, resolve(self._work, ref), plan_of(self._work, wishes))
-
-
-def _not_kept(value: Any) -> Any:
-    """Under ``store_io`` ``none`` nothing of what went in and came out reaches a disk."""
-    return None
 
 
 def _scorer(wished: str | Callable[..., Any] | None) -> str | OwnScorer | None:
@@ -113,6 +106,7 @@ def plan_of(work: Workspace, wishes: EvalWishes) -> EvalPlan:
         kinds=tuple(wishes.get("arms", ())) or EvalPlan.kinds,
         own=tuple(own_executor(name, target) for name, target in own.items()),
         variants=tuple(map(Path, wishes.get("variants", ()))),
+        own_variants=wishes.get("own_variants", True),
         scorer=_scorer(wishes.get("scorer")),
         judge=wishes.get("judge"),
         against_itself=wishes.get("against_itself", False),
@@ -120,4 +114,5 @@ def plan_of(work: Workspace, wishes: EvalWishes) -> EvalPlan:
         terms=wishes.get("terms", NO_TERMS),
         tools=wishes.get("tools"),
         sandbox=wishes.get("sandbox"),
+        probabilities=wishes.get("probabilities", False),
     )

@@ -17,6 +17,7 @@ from skillforge.config import StoreIO
 from skillforge.engine.agent.limits import LoopLimits
 from skillforge.evals.report import EvalReport
 from skillforge.forge.calls.capturing import Capture
+from skillforge.forge.datasets import Datasets
 from skillforge.forge.deployments import Deployments
 from skillforge.forge.doctor import Diagnosis, diagnose
 from skillforge.forge.evals import Evals
@@ -28,12 +29,13 @@ from skillforge.forge.making.from_trace import Compiled, TraceWishes, compile_tr
 from skillforge.forge.making.planning import Cases, Source, create_plan
 from skillforge.forge.making.solving import teacher_tools
 from skillforge.forge.measuring.plan import EvalWishes
-from skillforge.forge.portal import Portal
+from skillforge.forge.portal import Portal, now
 from skillforge.forge.repository import Repository
 from skillforge.forge.runs import Target, run_skill, target, with_labels
 from skillforge.forge.session import NO_TERMS, Terms
 from skillforge.forge.skills import resolve, save_file
 from skillforge.forge.stale import Change, Standing, stale_since, standings
+from skillforge.forge.students import Students
 from skillforge.forge.teaching import Teaching
 from skillforge.forge.traces import Traces
 from skillforge.forge.traffic import Traffic
@@ -93,7 +95,8 @@ class Forge:
     Every method has an async twin with the prefix ``a``; sync calls work inside a running event loop too. Use it as a
     context manager, or call ``close``. ``traffic`` is what programs ask models for already, ``traces`` are what
     agents did elsewhere, ``deployments`` are the aliases, ``evals`` measures, ``judges`` are models that grade,
-    ``teaching`` makes a skill with a suite of its own, ``repository`` is what concerns all of its files.
+    ``students`` makes cheap models good, ``datasets`` writes training data, ``teaching`` makes a skill with a suite of
+    its own, ``repository`` is what concerns all of its files.
 
     ``custom_checks`` binds checks of type ``custom`` by name; ``mask`` takes personal data out of what is stored;
     ``providers`` adds or replaces models by name; ``say`` receives what a person should know (default: nothing but
@@ -133,6 +136,8 @@ class Forge:
         self.deployments = Deployments(self._portal, self._work)
         self.evals = Evals(self._portal, self._work)
         self.judges = Judges(self._portal, self._work)
+        self.students = Students(self._portal, self._work)
+        self.datasets = Datasets(self._portal, self._work)
         self.teaching = Teaching(self._portal, self._work)
         self.repository = Repository(self._portal, self._work, self._capture.settle)
 
@@ -154,56 +159,56 @@ class Forge:
 
     def show(self, ref: str) -> SkillVersion:
         """The stored version a reference names; a changed file is saved as a draft first."""
-        return self._call(lambda: _now(lambda: resolve(self._work, ref)))
+        return self._call(lambda: now(lambda: resolve(self._work, ref)))
 
     async def ashow(self, ref: str) -> SkillVersion:
-        return await self._acall(lambda: _now(lambda: resolve(self._work, ref)))
+        return await self._acall(lambda: now(lambda: resolve(self._work, ref)))
 
     def save(self, path: str | Path) -> SavedVersion:
         """Store the skill file at ``path`` as a draft version; identical content is a no-op."""
-        return self._call(lambda: _now(lambda: save_file(self._work, Path(path))))
+        return self._call(lambda: now(lambda: save_file(self._work, Path(path))))
 
     async def asave(self, path: str | Path) -> SavedVersion:
-        return await self._acall(lambda: _now(lambda: save_file(self._work, Path(path))))
+        return await self._acall(lambda: now(lambda: save_file(self._work, Path(path))))
 
     def skills(self) -> list[SkillVersion]:
         """The newest stored version of every skill."""
-        return self._call(lambda: _now(lambda: self._work.registry.skills()))
+        return self._call(lambda: now(lambda: self._work.registry.skills()))
 
     async def askills(self) -> list[SkillVersion]:
-        return await self._acall(lambda: _now(lambda: self._work.registry.skills()))
+        return await self._acall(lambda: now(lambda: self._work.registry.skills()))
 
     def versions(self, name: str) -> list[SkillVersion]:
         """All stored versions of one skill, oldest first."""
-        return self._call(lambda: _now(lambda: self._work.registry.versions(name)))
+        return self._call(lambda: now(lambda: self._work.registry.versions(name)))
 
     async def aversions(self, name: str) -> list[SkillVersion]:
-        return await self._acall(lambda: _now(lambda: self._work.registry.versions(name)))
+        return await self._acall(lambda: now(lambda: self._work.registry.versions(name)))
 
     def evidence(self, version: SkillVersion) -> list[Evidence]:
         """What was measured for exactly this version, newest first."""
-        return self._call(lambda: _now(lambda: self._evidence(version)))
+        return self._call(lambda: now(lambda: self._evidence(version)))
 
     async def aevidence(self, version: SkillVersion) -> list[Evidence]:
-        return await self._acall(lambda: _now(lambda: self._evidence(version)))
+        return await self._acall(lambda: now(lambda: self._evidence(version)))
 
     def _evidence(self, version: SkillVersion) -> list[Evidence]:
         return [item for item in self._work.evidence.for_skill(version.name) if item.digest == version.digest]
 
     def standings(self, versions: Sequence[SkillVersion]) -> list[Standing | None]:
         """The newest result of each version's skill, with what changed since it was measured."""
-        return self._call(lambda: _now(lambda: standings(self._work, versions)))
+        return self._call(lambda: now(lambda: standings(self._work, versions)))
 
     def stale(self, version: SkillVersion, evidence: Sequence[Evidence]) -> list[tuple[Change, ...]]:
         """Of each result what is not what was measured any more, of what ``version`` would be measured with now."""
-        return self._call(lambda: _now(lambda: stale_since(self._work, version, evidence)))
+        return self._call(lambda: now(lambda: stale_since(self._work, version, evidence)))
 
     def lost(self, version: SkillVersion) -> list[LostCase]:
         """The cases students lost against the teacher in the newest eval of this version. Raises ``NotFound``."""
-        return self._call(lambda: _now(lambda: lost_cases(self._work, version)))
+        return self._call(lambda: now(lambda: lost_cases(self._work, version)))
 
     async def alost(self, version: SkillVersion) -> list[LostCase]:
-        return await self._acall(lambda: _now(lambda: lost_cases(self._work, version)))
+        return await self._acall(lambda: now(lambda: lost_cases(self._work, version)))
 
     # running
 
@@ -213,6 +218,7 @@ class Forge:
         input: Mapping[str, Any],
         *,
         student: str | None = None,
+        variant: bool = True,
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
         tools: ToolsGiven = None,
@@ -222,14 +228,15 @@ class Forge:
     ) -> Run:
         """Run a skill on one input and store the run. ``ref`` is as in ``skill``; raises as ``BoundSkill`` does.
 
-        ``tags`` go over the labels of ``skillforge.tagged``.
+        Where the student has a variant of the skill it runs that, and with ``variant=False`` the skill itself. ``tags``
+        go over the labels of ``skillforge.tagged``.
 
         A workflow calls ``tools`` (default: those of the Forge); ``ask(tool, arguments)`` is asked before the first
         call of each that writes (default: they may). Where the same call was killed, or ended in an error, this one
         goes on with it and repeats no write; ``fresh`` begins anew. ``watch`` is told of every step.
         """
         labelled, tooling = with_labels(tags or {}), Tooling(tools, ask, fresh, watch)
-        return self._call(lambda: self._run(ref, input, student, labelled, terms, tooling))
+        return self._call(lambda: self._run(ref, input, (student, variant), labelled, terms, tooling))
 
     async def arun(
         self,
@@ -237,6 +244,7 @@ class Forge:
         input: Mapping[str, Any],
         *,
         student: str | None = None,
+        variant: bool = True,
         tags: Mapping[str, str] | None = None,
         terms: Terms = NO_TERMS,
         tools: ToolsGiven = None,
@@ -245,18 +253,21 @@ class Forge:
         watch: Watch = NOBODY,
     ) -> Run:
         labelled, tooling = with_labels(tags or {}), Tooling(tools, ask, fresh, watch)
-        return await self._acall(lambda: self._run(ref, input, student, labelled, terms, tooling))
+        return await self._acall(lambda: self._run(ref, input, (student, variant), labelled, terms, tooling))
 
     async def _run(
         self,
         ref: str,
         given: Mapping[str, Any],
-        student: str | None,
+        who: tuple[str | None, bool],
         tags: Mapping[str, str],
         terms: Terms,
         tooling: Tooling,
     ) -> Run:
-        return await run_skill(self._work, target(self._work, ref, student), given, tags, terms, tooling)
+        student, variant = who
+        return await run_skill(
+            self._work, target(self._work, ref, student, variants=variant), given, tags, terms, tooling
+        )
 
     # creating
 
@@ -480,8 +491,3 @@ def _unheard(message: str) -> None:
 def _close(reference: weakref.ref[Forge]) -> None:
     if forge := reference():
         forge.close()
-
-
-async def _now(function: Callable[[], Result]) -> Result:
-    """A plain function as a coroutine, so that it runs on the portal's thread, where SQLite lives."""
-    return function()

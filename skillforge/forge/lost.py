@@ -7,6 +7,7 @@ from typing import Any
 from skillforge.case import Case
 from skillforge.config import store_io
 from skillforge.errors import NotFound, SkillFileError
+from skillforge.evals.running.arms import DEPLOYABLE
 from skillforge.forge.measuring.plan import find_suite
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
@@ -44,7 +45,7 @@ def lost_cases(work: Workspace, version: SkillVersion) -> list[LostCase]:
     taught = _runs(work, newest, newest.report["teacher"]["name"])
     lost = []
     for arm in newest.report["arms"]:
-        if arm["kind"] != "skill":
+        if arm["kind"] not in DEPLOYABLE or arm["name"] not in newest.samples:
             continue
         answers = _runs(work, newest, arm["name"])
         for case_id in arm["versus_teacher"]["lost"]:

@@ -89,3 +89,8 @@ class Portal:
             if self._portal is None:
                 self._portal = self._stack.enter_context(start_blocking_portal(name="skillforge"))
             return self._portal
+
+
+async def now(function: Callable[[], Result]) -> Result:
+    """A plain function as a coroutine, so that it runs on the portal's thread, where SQLite lives."""
+    return function()

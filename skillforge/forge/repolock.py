@@ -6,9 +6,13 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skillforge.config import STATE_FOLDER
+from skillforge.config import STATE_FOLDER, database_path
 from skillforge.errors import UsageError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LOCK_NAME = "repository.lock"
 WAIT_S = 30.0
@@ -42,3 +46,21 @@ def repository_lock(root: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def work_lock(root: Path, name: str) -> BaseFileLock | None:
+    """The lock of one long piece of work, such as a run; ``None`` where somebody works on it, be it in this process.
+
+    Raises ``OSError`` where no file can be written.
+    """
+    from filelock import FileLock, Timeout
+
+    base = database_path(root)
+    folder = base.with_name(f"{base.name}-runs")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock

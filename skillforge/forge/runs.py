@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from skillforge.capture.context import current_labels
 from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.fallback import FallbackExecutor, after
+from skillforge.engine.forms import FormExecutor
 from skillforge.engine.frame import complete_input
 from skillforge.engine.workflow.execute import WorkflowExecutor
 from skillforge.errors import NotFound, ProviderError, SkillforgeError, StoreError, ToolUnavailable, UsageError
+from skillforge.forge.opening import one_spelling, open_student, require_models
 from skillforge.forge.session import NO_MODEL, DeployedSession, Session, Terms
 from skillforge.forge.skills import resolve
+from skillforge.forge.variants import tuned_forms
 from skillforge.forge.workflows import NO_TOOLING, Asked, Consent, RunJournal, Tooling, claimed_journal, opened_tools
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import rungs_of
 from skillforge.ref import PRODUCTION, SkillRef
 from skillforge.run import Run
 from skillforge.skill import Skill
 from skillforge.store.registry import SkillVersion
 from skillforge.tools.recorded import RECORD_IT
 
-OpenModel = Callable[[str], PromptExecutor | WorkflowExecutor]
+OpenModel = Callable[[str], Executor]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a program calls: a version, the model that runs it and, of a deployment, its alias and fallback."""
+    """What a program calls: a version, the model that runs it and, of a deployment, its alias and fallback. ``forms``
+    are what those models run in the skill's place that have a variant.
+    """
 
     version: SkillVersion
     student: str
     alias: str = ""
     fallback: str = ""
+    forms: Mapping[str, Skill] = field(default_factory=dict)
+
+    def form(self, student: str) -> Skill:
+        """What that model runs."""
+        return self.forms.get(student, self.version.skill)
 
     def __str__(self) -> str:
         return f"{self.version.name}@{self.version.version}"
@@ -56,20 +67,22 @@ def asks_a_model(skill: Skill) -> bool:
     return not skill.is_workflow or any(step.kind in ("prompt", "agent") for step in skill.steps)
 
 
-def target(work: Workspace, ref: str, student: str | None) -> Target:
+def target(work: Workspace, ref: str, student: str | None, *, variants: bool = True) -> Target:
     """What ``ref`` means to a program: ``NAME`` alone and ``NAME@production`` are the deployed version with its models,
     found without a database; anything else is a version for ``student``, or the repository's default one.
 
-    ``student`` takes the place of a deployed one too. A workflow of which no step asks a model needs none: that is
-    ``NO_MODEL``. Raises ``NotPromoted``, and as ``resolve`` does.
+    ``student`` takes the place of a deployed one too. Without ``variants`` everybody runs the skill itself. A workflow
+    of which no step asks a model needs none: that is ``NO_MODEL``. Raises ``NotPromoted``, and as ``resolve`` does.
     """
     if (named := _deployed_name(work, ref)) is None:
         version = resolve(work, ref)
-        return Target(version, student or (chosen_student(work, None) if asks_a_model(version.skill) else NO_MODEL))
+        runs = student or (chosen_student(work, None) if asks_a_model(version.skill) else NO_MODEL)
+        runs = one_spelling(runs)
+        return Target(version, runs, forms=tuned_forms(work, version, rungs_of(runs)) if variants else {})
     found = work.deployed.get(*named)
-    runs = student or found.move.student
+    runs = one_spelling(student or found.move.student)
     fallback = found.move.fallback if found.move.fallback != runs else ""
-    return Target(found.version, runs, found.move.alias, fallback)
+    return Target(found.version, runs, found.move.alias, fallback, found.forms if variants else {})
 
 
 def _deployed_name(work: Workspace, ref: str) -> tuple[str, str] | None:
@@ -114,7 +127,14 @@ async def run_skill(
     if skill.is_workflow:
         run = await _run_workflow(work, session, target, given, tooling, keep)
     else:
-        run = keep(await _executor(work, target, session.executor).execute(skill, given))
+
+        def opened(student: str) -> Executor:
+            executor = open_student(work, session.executor, student, target.version, form=target.form)
+            if isinstance(executor, PromptExecutor) and student in target.forms:
+                return FormExecutor(executor, target.forms[student])
+            return executor
+
+        run = keep(await _executor(work, target, opened).execute(skill, given))
     if run.status == "error":
         session.all_left_open()
         raise _no_answer(target, run)
@@ -132,6 +152,7 @@ async def _run_workflow(
 ) -> Run:
     """Run, keep the run, and only then forget how far it came: whoever is killed before gets the same run again."""
     skill = target.version.skill
+    require_models(target.student, skill)
     values = complete_input(skill, given)
     consent = Consent(tooling.ask)
     async with opened_tools(work, skill, tooling, consent) as box:
@@ -190,9 +211,14 @@ def _executor(work: Workspace, target: Target, open_model: OpenModel) -> Executo
 
 
 def _stored(work: Workspace, run: Run) -> str:
-    """The run's id; empty where a deployed skill runs without a registry that can be written."""
+    """The run's id; empty where a deployed skill runs without a registry that can be written. What went up a ladder is
+    kept as a candidate case too.
+    """
     try:
-        return work.runs.replace(run, source="run") if run.id else work.runs.add(run, source="run")
+        run_id = work.runs.replace(run, source="run") if run.id else work.runs.add(run, source="run")
+        if len(run.rungs) > 1 and run.status != "error":
+            work.candidates.add(run.model_copy(update={"id": run_id}))
+        return run_id
     except (StoreError, NotFound, OSError) as exc:
         if not run.alias:
             raise

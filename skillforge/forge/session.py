@@ -18,7 +18,7 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.errors import ProviderError, UsageError
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Completion, Cost, Request, Usage
-from skillforge.providers.base import Provider
+from skillforge.providers.base import Provider, tells_probabilities
 from skillforge.providers.budget import Budget, no_price
 from skillforge.providers.recorder import Recorder, recording_file, replay_of
 from skillforge.providers.recording import prompt_digest
@@ -94,12 +94,13 @@ class Session:
             self._opened[model] = self._open(model)
         return self._opened[model]
 
-    def executor(self, student: str, *, role: str = "run") -> PromptExecutor:
-        """What runs skills on that student. The only place that turns a student's name into an executor; of a workflow
-        it answers the steps that need language.
+    def executor(self, student: str, *, role: str = "run", probabilities: bool = False) -> PromptExecutor:
+        """What runs skills on that model; of a workflow it answers the steps that need language. With
+        ``probabilities`` it is asked for those of its labels, unless it surely tells none: then nothing changes.
         """
         provider = _Nobody() if student == NO_MODEL else self.provider(student)
-        return PromptExecutor(provider, role=role, custom_checks=self._work.custom_checks)
+        told = probabilities and tells_probabilities(provider)
+        return PromptExecutor(provider, role=role, custom_checks=self._work.custom_checks, probabilities=told)
 
     @property
     def spent_usd(self) -> float | None:
@@ -242,6 +243,10 @@ class _Recorded:
     @property
     def native_tools(self) -> bool:
         return self._base.native_tools
+
+    @property
+    def logprobs(self) -> bool:
+        return tells_probabilities(self._base)
 
     def fingerprint(self) -> str:
         return self._base.fingerprint()

@@ -16,8 +16,13 @@ from skillforge.case import Suite
 from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.frame import HARNESS
 from skillforge.errors import MissingPackage, SkillforgeError
-from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, as_wished, find_suite, teacher_executor
+from skillforge.evals.running.arms import teacher_arm
+from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, as_wished, find_suite, teacher_executor, unopened
+from skillforge.forge.measuring.rungs import teacher_rung_of
+from skillforge.forge.opening import ENCODER, open_student
+from skillforge.forge.variants import form_digest, form_for
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import TEACHER, parse_ladder
 from skillforge.remotefile import STORES
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
@@ -110,8 +115,18 @@ class _Now:
             found.append(Change("suite", suite))
         elif (change := suite_change(evidence, suite)) is not None:
             found.append(change)
-        models = model_changes(self._work, evidence, suite if isinstance(suite, Suite) else None)
+        if evidence.digest == version.digest and evidence.variant != self._form(version, evidence.student):
+            why = f"{evidence.student} runs another form of {version.name} now: its variant changed"
+            found.append(Change("skill", why))
+        models = model_changes(self._work, version, evidence, suite if isinstance(suite, Suite) else None)
         return found + [change for change in models if change.what not in ("recording", "missing")]
+
+    def _form(self, version: SkillVersion, student: str) -> str:
+        """The digest of what the student would run now."""
+        try:
+            return form_digest(version, form_for(self._work, version, student))
+        except SkillforgeError:
+            return "?"
 
     def _by_another_rule(self, version: SkillVersion, evidence: Evidence) -> bool:
         return bool(wishes_of(evidence)) and any(change.what == "wish" for change in self.changes(version, evidence))
@@ -216,7 +231,7 @@ def printable(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
 
 
-def model_changes(work: Workspace, evidence: Evidence, suite: Suite | None) -> list[Change]:
+def model_changes(work: Workspace, version: SkillVersion, evidence: Evidence, suite: Suite | None) -> list[Change]:
     """The models, and the frame they are asked in, that are not those that were measured. ``suite`` is ``None`` where
     it cannot be read: then a recorded teacher is left out.
     """
@@ -224,7 +239,10 @@ def model_changes(work: Workspace, evidence: Evidence, suite: Suite | None) -> l
     if evidence.harness != HARNESS:
         why = f"it was measured with another harness ({evidence.harness}, now {HARNESS}): models see other prompts now"
         found.append(Change("harness", why))
-    found += _changed(work, "student", evidence.student, evidence.student_identity, None)
+    if parse_ladder(evidence.student) is not None or evidence.student.startswith(ENCODER):
+        found += _built_changed(work, version, evidence, suite)
+    else:
+        found += _changed(work, "student", evidence.student, evidence.student_identity, None)
     if suite is not None or evidence.teacher != RECORDED:
         found += _changed(work, "teacher", evidence.teacher, evidence.teacher_identity, suite)
     for judge in _judges(evidence.report):
@@ -249,6 +267,29 @@ def _changed(work: Workspace, role: What, model: str, identity: str, suite: Suit
         return [Change("recording", f"the {role}'s answers came from a recording (--replay), not from {model} itself")]
     why = f"the {role} {model} is not what was measured: its weights, address, options or custom checks changed"
     return [Change(role, why)]
+
+
+def _built_changed(work: Workspace, version: SkillVersion, evidence: Evidence, suite: Suite | None) -> list[Change]:
+    """Why a classifier, or a ladder with its rungs' forms of the skill, is not what was measured. A ladder's teacher is
+    that of the evidence.
+    """
+    student, executor = evidence.student, unopened(work)
+    ladder = parse_ladder(student)
+    taught = ladder is not None and any(rung.student == TEACHER for rung in ladder.rungs)
+    if taught and suite is None and evidence.teacher == RECORDED:
+        return []
+    try:
+        teacher = None
+        if taught:
+            asked = executor(evidence.teacher) if suite is None else teacher_executor(suite, evidence.teacher, executor)
+            teacher = teacher_rung_of(teacher_arm(version.skill, asked, 1))
+        current = open_student(work, executor, student, version, teacher=teacher).identity
+    except (SkillforgeError, OSError) as exc:
+        return [_not_found("student", student, exc)]
+    if current == evidence.student_identity:
+        return []
+    what = "a rung, its form of the skill or its options" if ladder is not None else "its file"
+    return [Change("student", f"the student {student} is not what was measured: {what} changed")]
 
 
 def _judge_changed(work: Workspace, model: str, identity: str) -> list[Change]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skillforge.canonical import digest
-from skillforge.config import database_path
 from skillforge.engine.compiled import compiled
 from skillforge.engine.journal import StepState
 from skillforge.errors import NotFound, StoreError, UsageError
+from skillforge.forge.repolock import work_lock
 from skillforge.forge.session import NO_MODEL
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Tool
@@ -237,7 +237,7 @@ def _claim(work: Workspace, log: WorkflowLog, asked: Asked, tooling: Tooling) ->
     key, input_key = _addresses(work, asked)
     foreign = []
     for run in log.asked(input_key):
-        lock = _locked(work, run.run_id)
+        lock = work_lock(work.root, run.run_id)
         if lock is None:
             continue
         adopted = None
@@ -254,7 +254,7 @@ def _claim(work: Workspace, log: WorkflowLog, asked: Asked, tooling: Tooling) ->
     if foreign:
         raise _unfinished(foreign[0])
     run_id = new_run_id()
-    lock = _locked(work, run_id)
+    lock = work_lock(work.root, run_id)
     assert lock is not None, "nobody else knows the id"
     log.open(run_id, key=key, asked=input_key, skill=asked.skill.name)
     return lock, None
@@ -276,21 +276,6 @@ def _addresses(work: Workspace, asked: Asked) -> tuple[str, str]:
     by = {"skill": compiled(asked.skill).digest, "models": models, "tools": asked.box.identity}
     values = dict(asked.values)
     return digest({**by, "input": values}), digest({"skill": asked.skill.name, "input": values})
-
-
-def _locked(work: Workspace, run_id: str) -> BaseFileLock | None:
-    """The lock of a run; ``None`` where somebody works on it, be it in this process."""
-    from filelock import FileLock, Timeout
-
-    base = database_path(work.root)
-    folder = base.with_name(f"{base.name}-runs")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    lock = FileLock(folder / f"{run_id}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
 
 
 def _let_go(lock: BaseFileLock, log: WorkflowLog) -> None:

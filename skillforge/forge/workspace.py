@@ -21,6 +21,7 @@ from skillforge.providers.replay import Replay
 from skillforge.providers.resolve import resolve_provider
 from skillforge.redact import Redactor
 from skillforge.store.answers import AnswerLog
+from skillforge.store.candidates import CandidateLog
 from skillforge.store.database import open_database
 from skillforge.store.evidence import EvidenceLog
 from skillforge.store.judgements import JudgementLog
@@ -28,6 +29,7 @@ from skillforge.store.registry import Registry
 from skillforge.store.runs import RunLog
 from skillforge.store.samples import SampleLog
 from skillforge.store.traces import TraceLog
+from skillforge.store.tuning import TuningLog
 from skillforge.store.workflow_state import WorkflowLog
 
 if TYPE_CHECKING:
@@ -120,6 +122,10 @@ class Workspace:
         return EvidenceLog(self.database)
 
     @cached_property
+    def candidates(self) -> CandidateLog:
+        return CandidateLog(self.database, self.redactor, store_io(self.settings))
+
+    @cached_property
     def answers(self) -> AnswerLog:
         return AnswerLog(self.database, self.redactor, store_io(self.settings))
 
@@ -130,6 +136,10 @@ class Workspace:
     @cached_property
     def workflows(self) -> WorkflowLog:
         return WorkflowLog(self.database, self.redactor, store_io(self.settings))
+
+    @cached_property
+    def tunings(self) -> TuningLog:
+        return TuningLog(self.database, self.redactor, store_io(self.settings))
 
     @cached_property
     def network(self) -> Network:
@@ -172,8 +182,10 @@ class Workspace:
                 "samples",
                 "traces",
                 "evidence",
+                "candidates",
                 "answers",
                 "judgements",
                 "workflows",
+                "tunings",
             ):
                 self.__dict__.pop(name, None)

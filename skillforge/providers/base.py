@@ -7,6 +7,11 @@ from typing import Protocol
 from skillforge.messages import Completion, Cost, Request, Usage
 
 
+def tells_probabilities(provider: Provider) -> bool:
+    """Whether a model may tell the probabilities of its tokens. One that surely does not says so (``logprobs``)."""
+    return bool(getattr(provider, "logprobs", True))
+
+
 class Provider(Protocol):
     """A model behind one method.
 

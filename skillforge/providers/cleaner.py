@@ -90,7 +90,8 @@ class Cleaner:
         if logprobs is None or changed:
             return None
         spelled = "".join(item.token for item in logprobs)
-        return logprobs if self.text(spelled) == spelled else None
+        others = "\n".join(token for item in logprobs for token, _ in item.top)
+        return logprobs if self.text(spelled) == spelled and self.text(others) == others else None
 
     def _part(self, part: Part) -> Part:
         if isinstance(part, Text):

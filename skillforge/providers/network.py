@@ -18,12 +18,11 @@ from skillforge.providers.limiter import Limiter, LimiterPool
 from skillforge.providers.prices import pricer
 from skillforge.providers.remote import Remote
 from skillforge.providers.wires.tls import tls_context
-from skillforge.providers.wires.wire import Address, Wire
+from skillforge.providers.wires.wire import THINKING_TOKENS, Address, Wire
 from skillforge.redact import Redactor
 
 CONCURRENCY = 32  # calls at once at most; the limiter finds out how many the provider takes
 LOCAL_CONCURRENCY = 4  # a server on this machine gets slower, not faster, beyond that
-THINKING_TOKENS = 4_096  # room for models that think unasked: without it a short limit is spent before the answer
 
 
 _SDK: Mapping[Kind, str] = {

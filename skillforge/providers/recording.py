@@ -42,6 +42,9 @@ from skillforge.providers.cleaner import Cleaner, CleanText, CleanValue
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
+_Pair = tuple[str, float | None]  # a token and its logprob, ``None`` for minus infinity
+
+
 class CallKey(NamedTuple):
     """What a recording is looked up by: the role, and the digests of the task sentence and of the input."""
 
@@ -79,7 +82,7 @@ class RecordedResponse(Value):
     """What was answered: ``text``, ``json``, or ``parts`` where it was not one text alone; never two of them.
 
     Absent model, usage, cost and latency are unknown. ``logprobs`` are pairs of token and logprob, ``None`` for minus
-    infinity, which JSON cannot hold.
+    infinity, which JSON cannot hold; where alternatives were told, a third item holds those, as such pairs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -92,7 +95,7 @@ class RecordedResponse(Value):
     cost: Cost = Cost()
     latency_s: float | None = Field(default=None, ge=0)
     stop: StopReason = "stop"
-    logprobs: tuple[tuple[str, float | None], ...] | None = None
+    logprobs: tuple[tuple[str, float | None] | tuple[str, float | None, tuple[_Pair, ...]], ...] | None = None
     calls: int = 1
 
     @model_validator(mode="after")
@@ -115,7 +118,7 @@ class RecordedResponse(Value):
             cost=completion.cost.model_copy(update={"usd": usd}),
             latency_s=None if latency is not None and latency < 0 else latency,
             stop=completion.stop,
-            logprobs=None if logprobs is None else tuple((item.token, _finite(item.logprob)) for item in logprobs),
+            logprobs=None if logprobs is None else tuple(map(_told, logprobs)),
             calls=completion.calls,
         )
 
@@ -143,15 +146,19 @@ class RecordedResponse(Value):
         else:
             written = {"json": self.value} if self.text is None else {"text": self.text}
         figures = self.model_dump(exclude_defaults=True, exclude={"text", "value", "parts", "logprobs"})
-        logprobs = {} if self.logprobs is None else {"logprobs": [list(pair) for pair in self.logprobs]}
+        logprobs = {} if self.logprobs is None else {"logprobs": [_listed(item) for item in self.logprobs]}
         return {**written, **figures, **logprobs}
 
     def _logprobs(self) -> tuple[TokenLogprob, ...] | None:
         if self.logprobs is None:
             return None
         return tuple(
-            TokenLogprob(token=token, logprob=-math.inf if logprob is None else logprob)
-            for token, logprob in self.logprobs
+            TokenLogprob(
+                token=item[0],
+                logprob=_logprob(item[1]),
+                top=tuple((token, _logprob(logprob)) for token, logprob in (item[2] if len(item) == 3 else ())),
+            )
+            for item in self.logprobs
         )
 
 
@@ -189,6 +196,9 @@ def prompt_digest(request: Request) -> str:
         "temperature": request.temperature,
         "logprobs": request.logprobs,
     }
+    for name in ("any_json", "effort", "thinking_tokens"):  # younger than the recordings there are
+        if value := getattr(request, name):
+            seen[name] = value
     if request.tool_choice != "auto":
         seen["tool_choice"] = request.tool_choice
     content = hashlib.sha256()
@@ -266,8 +276,9 @@ def _cleaned(entry: RecordedLine, cleaner: Cleaner) -> RecordedLine:
     else:
         answer = {"value": cleaner.value(response.value)}
     changed = any(getattr(response, name) != value for name, value in answer.items())
-    spelled = "".join(token for token, _ in response.logprobs or ())
-    if changed or cleaner.text(spelled) != spelled:
+    spelled = "".join(item[0] for item in response.logprobs or ())
+    others = "\n".join(token for item in response.logprobs or () if len(item) == 3 for token, _ in item[2])
+    if changed or cleaner.text(spelled) != spelled or cleaner.text(others) != others:
         answer["logprobs"] = None
     if response.model is not None:
         answer["model"] = cleaner.text(response.model)
@@ -277,6 +288,20 @@ def _cleaned(entry: RecordedLine, cleaner: Cleaner) -> RecordedLine:
 def _part(part: Part) -> dict[str, Any]:
     fields = type(part).model_fields
     return {name: value for name, value in part if name == "type" or value != fields[name].default}
+
+
+def _told(item: TokenLogprob) -> tuple[str, float | None] | tuple[str, float | None, tuple[_Pair, ...]]:
+    if not item.top:
+        return item.token, _finite(item.logprob)
+    return item.token, _finite(item.logprob), tuple((token, _finite(logprob)) for token, logprob in item.top)
+
+
+def _listed(item: tuple[str, float | None] | tuple[str, float | None, tuple[_Pair, ...]]) -> list[Any]:
+    return [item[0], item[1], [list(pair) for pair in item[2]]] if len(item) == 3 else list(item)
+
+
+def _logprob(told: float | None) -> float:
+    return -math.inf if told is None else told
 
 
 def _finite(number: float | None) -> float | None:

@@ -27,7 +27,7 @@ from skillforge.providers.backoff import pause_s
 from skillforge.providers.breaker import Breaker, is_404
 from skillforge.providers.budget import Budget
 from skillforge.providers.limiter import RATE_LIMITED, Held, Limiter, Ticket
-from skillforge.providers.wires.wire import Address, Dialect, Wire, adapted
+from skillforge.providers.wires.wire import Address, Dialect, Wire, adapted, options_for
 from skillforge.tokens import bound_tokens
 
 FIRST_TRIES = 2  # to reach a server that never answered yet: its address may be wrong, or the network is off
@@ -77,6 +77,7 @@ class Remote:
         self.name = address.name
         self.concurrency = most
         self.native_tools = address.options.tools is not False
+        self.logprobs = address.kind != "anthropic"  # that API has none
         self._address = address
         self._line = _Line(address, connect, limiter)
         self._price = price
@@ -123,7 +124,7 @@ class Remote:
     def worst(self, request: Request) -> Cost:
         """The most one call can cost: every token that fits, at whichever of the input prices is dearest."""
         sent = bound_tokens(request)
-        output = request.max_output_tokens + (self._address.options.thinking_tokens or 0)
+        output = request.max_output_tokens + (options_for(self._address, request).thinking_tokens or 0)
         splits = ((0, 0), (sent, 0), (0, sent))  # read from and written to the provider's cache
         costs = [
             self.price(Usage(input_tokens=sent, cached_tokens=read, written_tokens=written, output_tokens=output))
@@ -299,6 +300,7 @@ class _Line:
         self.dialect = replace(
             known,
             limit_key=spoken.limit_key if spoken.limit_key != Dialect().limit_key else known.limit_key,
+            top_logprobs=min(known.top_logprobs, spoken.top_logprobs),
             **{name: getattr(known, name) and getattr(spoken, name) for name in _LEFT_OUT},
         )
 

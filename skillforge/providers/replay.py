@@ -7,8 +7,9 @@ Among the lines of the same role, task and input
 3. else, for the role ``solve`` only, any line: what the teacher was asked is the task itself, and its wording may
    change with the contract.
 
-Everything else is an ``UnknownRequest``: a student that saw another skill would have answered something else. Several
-lines of one kind answer in the order they were recorded, the last one from then on.
+A recording made without token probabilities answers requests that want some, and the other way round: what a model
+answers is the same. Everything else is an ``UnknownRequest``: a student that saw another skill would have answered
+something else. Several lines of one kind answer in the order they were recorded, the last one from then on.
 
 A recording made without secrets (see ``Recorder``) answers requests that hold them: with ``clean``, each rule looks
 for the request as it is, then for the request as it was cleaned.
@@ -120,10 +121,16 @@ class Replay:
     def _find(self, recording: _Recording, request: Request) -> tuple[_Found | None, _Asked]:
         """The answers, and what was asked in a form that may be shown."""
         raw = _Asked.of(request)
-        if self._cleaner is None or raw.exact(recording):
+        if raw.exact(recording):
             return _choose(recording, [raw]), raw
+        other = request.model_copy(update={"logprobs": not request.logprobs})
+        asked = [raw, _Asked.of(other)]
+        if self._cleaner is None:
+            return _choose(recording, asked), raw
         clean = _Asked.of(self._cleaner.request(request))
-        return _choose(recording, [raw] if clean == raw else [raw, clean]), clean
+        if clean != raw:
+            asked += [clean, _Asked.of(self._cleaner.request(other))]
+        return _choose(recording, asked), clean
 
     def _read(self) -> _Recording:
         with self._reading:  # the first calls arrive together: one of them reads

@@ -12,6 +12,7 @@ from chromium import Browser, found_chromium
 from skillforge.evals.pages.write import write_pages
 from skillforge.skill import Skill
 from tests.conftest import TRIAGE
+from tests.fakes.eval_differences import besides_of
 from tests.fakes.eval_report import Made, audited, made
 
 PROGRAM = found_chromium(os.environ.get("SKILLFORGE_CHROMIUM"))
@@ -128,3 +129,21 @@ def test_of_thousands_of_cases_a_screenful_is_drawn_at_a_time(browser: Browser, 
     browser.open(path)
     browser.run("document.querySelector('input[value=differs]').click()")
     assert browser.run(SHOWN) <= 100
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_how_two_arms_differ_is_told_and_a_named_case_opens_in_the_list(
+    browser: Browser, report: Made, tmp_path: Path, width: int
+) -> None:
+    path = tmp_path / "differences.html"
+    write_pages([path], report.report, report.rows, besides=besides_of(report))
+    browser.open(path, width=width, height=812)
+    assert browser.run("document.querySelectorAll('#behaviour details').length") == 3
+    assert browser.run("document.querySelectorAll('#behaviour details[open]').length") == 1
+    browser.run("document.querySelectorAll('#behaviour details:not([open]) > summary').forEach(e => e.click())")
+    assert browser.run("document.documentElement.scrollWidth") == width
+    named = browser.run("document.querySelector('[data-case]').dataset.case")
+    browser.run("document.querySelector('[data-case]').click()")
+    browser.wait("!!document.querySelector('#list .body')")
+    assert browser.run("[...document.querySelectorAll('#list .id')].map(e => e.textContent)") == [named]
+    assert browser.refused == []

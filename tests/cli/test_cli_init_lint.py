@@ -142,3 +142,16 @@ def test_lint_reads_a_suite_as_a_suite(cli: Cli, repo: Path) -> None:
     told = cli("lint", "mini.yaml")
     assert told.code == 1
     assert "casez: unknown key (did you mean 'cases'?)" in told.out
+
+
+def test_lint_tells_what_is_wrong_with_a_variant_beside_its_skill_and_by_itself(cli: Cli, repo: Path) -> None:
+    folder = repo / "skills/mood/variants"
+    folder.mkdir()
+    file = folder / "scripted%3Aright.yaml"
+    file.write_text("schema: skillforge/variant/v1\nskill: mood\nstudent: scripted:right\ninstruction: x\n")
+    for path in ("mood", "skills", str(file)):
+        result = cli("lint", path)
+        assert result.code == 1, result.err
+        assert "scripted%3Aright.yaml:4:1: instruction" in result.out
+    file.write_text("schema: skillforge/variant/v1\nskill: mood\nstudent: scripted:right\ninstructions: x\n")
+    assert [cli("lint", path).code for path in ("mood", "skills", str(file))] == [0, 0, 0]

@@ -35,5 +35,7 @@ def deploy(forge: Forge, root: Path) -> None:
         student="scripted:a",
         at="2026-01-31T09:30:00.123Z",
     )
-    replace_file(snapshot_path(root, NAME, version.version), snapshot_bytes(version, version.version))
+    replace_file(
+        snapshot_path(root, NAME, version.version), snapshot_bytes(version.skill, version.digest, version.version)
+    )
     write_lock(root, read_lock(root).with_skill(NAME, entry.moved(move)))

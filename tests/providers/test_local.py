@@ -15,6 +15,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from skillforge.engine.execute import PromptExecutor
 from skillforge.errors import ContextOverflow, MissingPackage, NotFound, ProviderError, ProviderTimeout
 from skillforge.messages import Media, Message, Request, Tool
 from skillforge.providers.local import Local
@@ -101,6 +102,16 @@ def test_logprobs_come_with_their_tokens(local, asking):
     assert completion.logprobs
     assert "".join(item.token for item in completion.logprobs) == completion.text
     assert all(item.logprob <= 0 for item in completion.logprobs)
+    assert all(item.token in dict(item.top) for item in completion.logprobs)
+
+
+def test_under_a_grammar_the_labels_probabilities_are_found_among_what_it_would_have_said(local, triage):
+    """The likeliest tokens are told as they were before the grammar; those of labels are among them."""
+    run = anyio.run(PromptExecutor(local, probabilities=True).execute, triage(), {"ticket": "I was charged twice"})
+    told = run.probabilities["queue"]
+    assert set(told) <= {'"billing"', '"bug"'}
+    assert told[json.dumps(run.output["queue"])] >= 0.5
+    assert sum(told.values()) <= 1.0001
 
 
 def test_a_request_beyond_the_context_is_an_overflow(local, asking):

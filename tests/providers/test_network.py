@@ -10,7 +10,8 @@ from skillforge.errors import UsageError
 from skillforge.keys import store_key
 from skillforge.messages import Usage
 from skillforge.providers.limiter import LimiterPool
-from skillforge.providers.network import CONCURRENCY, LOCAL_CONCURRENCY, THINKING_TOKENS, Network, is_local
+from skillforge.providers.network import CONCURRENCY, LOCAL_CONCURRENCY, Network, is_local
+from skillforge.providers.wires.wire import THINKING_TOKENS
 from skillforge.redact import Redactor
 
 SECRET = "fk-" + "9d1f" * 8

@@ -309,9 +309,9 @@ def test_a_skill_is_held_to_its_schema_whatever_the_server_does(forge, repo, api
 
 
 def test_a_skill_made_from_the_recorded_teacher_is_measured_on_it(forge, repo):
-    suite = copy_demo(repo)
+    suite = copy_demo(repo, "ticket-triage")
     created = forge.create(
-        demo_task(),
+        demo_task("ticket-triage"),
         cases=suite.with_suffix(".jsonl"),
         teacher=f"replay:{suite.with_name('ticket-triage.teacher.jsonl')}",
         suite="evals/ticket-triage.yaml",

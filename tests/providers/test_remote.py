@@ -27,7 +27,7 @@ from skillforge.errors import (
     UsageError,
 )
 from skillforge.messages import Completion, Cost, Message, Request, Usage
-from skillforge.providers.base import Provider
+from skillforge.providers.base import Provider, tells_probabilities
 from skillforge.providers.budget import Budget
 from skillforge.providers.limiter import Limiter
 from skillforge.providers.remote import Remote
@@ -201,6 +201,21 @@ def test_what_a_server_refuses_by_name_is_left_out_from_then_on(asking):
     assert wire.times == [0, 1, 2], "asked again at once"
     assert ask(provider, asking()).calls == 1
     assert wire.calls[-1][1] == Dialect(temperature=False, limit_key="max_completion_tokens")
+
+
+def test_fewer_alternatives_are_asked_for_before_none(asking):
+    many = RequestRejected(f"{NAME}: HTTP 400: top_logprobs must be at most 5")
+    provider = remote(wire := Told([many]))
+    ask(provider, asking(logprobs=True))
+    assert wire.calls[-1][1] == Dialect(top_logprobs=5)
+    wire.turns.append(many)
+    ask(provider, asking(logprobs=True))
+    assert wire.calls[-1][1] == Dialect(top_logprobs=5, logprobs=False)
+
+
+def test_only_an_api_that_has_none_says_that_it_tells_no_probabilities():
+    told = [tells_probabilities(remote(Told(), kind=kind)) for kind in ("anthropic", "openai-chat", "openai-responses")]
+    assert told == [False, True, True]
 
 
 def test_one_refused_schema_leaves_the_others_in_the_servers_own_way(asking):

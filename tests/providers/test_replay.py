@@ -233,9 +233,9 @@ PART = st.one_of(
     st.builds(ToolResult, id=TEXT, content=JSON, is_error=st.booleans()),
     st.builds(Media, type=st.sampled_from(["image", "document"]), media_type=TEXT, data=TEXT, url=TEXT),
 )
-LOGPROB = st.builds(
-    TokenLogprob, token=TEXT, logprob=st.floats(allow_nan=False, allow_infinity=False) | st.just(-math.inf)
-)
+NATS = st.floats(allow_nan=False, allow_infinity=False) | st.just(-math.inf)
+TOP = st.lists(st.tuples(TEXT, NATS), max_size=3).map(tuple)
+LOGPROB = st.builds(TokenLogprob, token=TEXT, logprob=NATS, top=TOP)
 COMPLETION = st.builds(
     Completion,
     message=st.builds(
@@ -419,3 +419,13 @@ def test_a_line_that_could_not_be_read_again_is_not_written(tmp_path, asking):
         with pytest.raises(UsageError, match="read again"):
             write_recording(tmp_path / "r.jsonl", [live(answer, asking(input=asked))])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_recording_answers_whether_probabilities_are_wanted_or_not(tmp_path, asking, recorded):
+    path = tmp_path / "r.jsonl"
+    write_recording(path, [live("hello", asking("hi", role="run", logprobs=recorded))])
+    assert ask(Replay(path), asking("hi", role="run", logprobs=not recorded)).text == "hello"
+    assert ask(Replay(path, clean=Redactor({}).value), asking("hi", role="run", logprobs=not recorded)).text == "hello"
+    with pytest.raises(UnknownRequest):
+        ask(Replay(path), asking("hi", role="run", logprobs=not recorded, max_output_tokens=7))

@@ -39,7 +39,7 @@ def lost_groups(rows: Iterable[CaseRow], arm: str, lost: Iterable[str], clean: C
     count = 0
     for row in rows:
         count += 1
-        for what in _traits(row, clean):
+        for what in traits(row, clean):
             totals[what] += 1
             if row.id in wanted:
                 found[what].append(row.id)
@@ -62,7 +62,7 @@ def lost_groups(rows: Iterable[CaseRow], arm: str, lost: Iterable[str], clean: C
     return sorted(groups, key=lambda group: (-len(group.lost), group.total, group.what))[:MOST]
 
 
-def _traits(row: CaseRow, clean: Clean) -> Iterator[str]:
+def traits(row: CaseRow, clean: Clean) -> Iterator[str]:
     """What a case is like before anybody answers: its label, its metadata, its group."""
     yield from (f"{name} = {value}" for name, value in _named(clean(_reference(row)), "label").items())
     metadata = clean(dict(row.metadata))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from skillforge.evals.pages.besides import GROUP_HEAD, Besides
 from skillforge.evals.pages.groups import lost_groups
@@ -10,6 +10,13 @@ from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean
 from skillforge.evals.report import EvalReport
 from skillforge.evals.wording import remarks
+from skillforge.evals.wording.differences import (
+    ToldTable,
+    behaviour_notes,
+    behaviour_pairs,
+    soft_notes,
+    soft_tables,
+)
 from skillforge.evals.wording.reading import (
     ArmLine,
     arm_lines,
@@ -23,9 +30,11 @@ from skillforge.evals.wording.reading import (
     seconds,
     signed,
 )
+from skillforge.evals.wording.rungs import RUNG_HEAD, ladders, rung_rows
 from skillforge.markdowntext import code, plain
 
 _CASES = 20  # lost cases named
+_PAIRS = 3  # of arms whose behaviour is told; a page tells more
 _SENTENCE = 1000  # characters of one
 
 
@@ -39,8 +48,11 @@ def markdown(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: C
     told = f"### {line.word}: {plain(badge(report))}" if line else f"### {plain(badge(report))}"
     parts = [told, plain(headline(report)), _verdicts(report), _list([*remarks.helped(report), *besides.notes])]
     parts.append(_folded("By group", [_groups(besides)]))
+    parts.append(_folded("Who answered", _rungs(report)))
     parts.append(_folded("Figures", [_figures(report), _list(remarks.measured(report)), _rule(report)]))
     parts.append(_folded("Cases that got worse", _lost(report, line, rows, clean)))
+    parts.append(_folded("Probabilities", _soft(report, besides)))
+    parts.append(_folded("Behaviour", _behaviour(report, besides)))
     parts.append(_folded("Judges", [_list(remarks.judges(report))]))
     money = [*remarks.against_today(report), *remarks.errors(report), remarks.spent(report)]
     parts.append(_folded("Spend", [_list(money)]))
@@ -102,6 +114,13 @@ def _figures(report: EvalReport) -> str:
     return _table(head, rows)
 
 
+def _rungs(report: EvalReport) -> Iterator[str]:
+    for arm in ladders(report):
+        rows = [[code(name), *map(plain, rest)] for name, *rest in rung_rows(arm)]
+        yield code(label(report, arm))
+        yield _table(RUNG_HEAD, rows)
+
+
 def _mean_of(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
@@ -129,6 +148,29 @@ def _lost(
     return [told, _list([f"{group.what}: {_share(len(group.lost), group.total)}" for group in groups])]
 
 
+def _soft(report: EvalReport, besides: Besides) -> list[str]:
+    if besides.soft is None:
+        return []
+    tables = [_told(table) for table in soft_tables(report, besides.soft)]
+    return [*tables, _list(soft_notes(report, besides.soft))]
+
+
+def _behaviour(report: EvalReport, besides: Besides) -> list[str]:
+    if besides.behaviour is None:
+        return []
+    parts = []
+    for pair in behaviour_pairs(report, besides.behaviour)[:_PAIRS]:
+        parts += [f"**{plain(pair.title)}**: {plain(pair.lead, _SENTENCE)}", _list(pair.notes)]
+        parts += [_told(table) for table in pair.tables]
+        if pair.worst:
+            parts.append("Look at " + ", ".join(f"{code(case)} ({plain(why)})" for case, why in pair.worst))
+    return [*parts, _list(behaviour_notes(besides.behaviour))]
+
+
+def _told(table: ToldTable) -> str:
+    return _table(list(map(plain, table.head)), [[plain(cell) for cell in row] for row in table.rows])
+
+
 def _share(lost: int, total: int) -> str:
     return f"{lost:,} of {total:,} lost" if total else f"{lost:,} lost"
 
@@ -137,7 +179,7 @@ def _list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {plain(line, _SENTENCE)}" for line in lines)
 
 
-def _folded(title: str, parts: Sequence[str]) -> str:
+def _folded(title: str, parts: Iterable[str]) -> str:
     body = "\n\n".join(part for part in parts if part)
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>" if body else ""
 

@@ -278,6 +278,18 @@
       if (state.group !== null) find("cases").scrollIntoView();
     });
   }
+  for (const button of document.querySelectorAll("[data-case]")) {
+    button.addEventListener("click", () => {
+      if (state.group !== null) choose(state.group);
+      document.querySelector('input[name="outcome"][value="all"]').checked = true;
+      state.outcome = "all";
+      text.value = button.dataset.case;
+      refresh();
+      const shown = [...list.children].find((item) => item.querySelector(".id").textContent === text.value);
+      if (shown) shown.firstElementChild.open = true;
+      find("cases").scrollIntoView();
+    });
+  }
   chosen.lastElementChild.addEventListener("click", () => choose(state.group));
   list.addEventListener("keydown", move);
   find("filters").hidden = false;

@@ -18,6 +18,7 @@ from skillforge.evals.pages.rows import CaseRow
 from skillforge.evals.pages.values import Clean
 from skillforge.evals.report import ArmReport, EvalReport
 from skillforge.evals.wording import remarks
+from skillforge.evals.wording.differences import behaviour_notes, behaviour_pairs, soft_notes, soft_tables
 from skillforge.evals.wording.reading import (
     arm_lines,
     badge,
@@ -31,6 +32,7 @@ from skillforge.evals.wording.reading import (
     signed,
     word,
 )
+from skillforge.evals.wording.rungs import RUNG_HEAD, ladders, rung_rows
 from skillforge.version import __version__
 
 
@@ -67,6 +69,10 @@ def html_page(report: EvalReport, rows: Callable[[], Iterator[CaseRow]], clean: 
         "tables": _tables(report, besides),
         "groups": groups,
         "cases": cases,
+        "soft": [] if besides.soft is None else soft_tables(report, besides.soft),
+        "soft_notes": [] if besides.soft is None else soft_notes(report, besides.soft),
+        "pairs": [] if besides.behaviour is None else behaviour_pairs(report, besides.behaviour),
+        "pair_notes": [] if besides.behaviour is None else behaviour_notes(besides.behaviour),
         "judges": remarks.judges(report),
         "spend": _spend(report),
         "footer": _footer(report, besides),
@@ -143,6 +149,8 @@ def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
         ("cost", "Cost", values["dots"]),
         ("arms", "Arms", True),
         ("groups", "Where it got worse", values["groups"]),
+        ("soft", "Probabilities", values["soft"] or values["soft_notes"]),
+        ("behaviour", "Behaviour", values["pairs"]),
         ("cases", "Cases", True),
         ("judges", "Judges", values["judges"]),
         ("spend", "Spend", True),
@@ -153,6 +161,7 @@ def _sections(values: dict[str, Any]) -> list[tuple[str, str]]:
 def _tables(report: EvalReport, besides: Besides) -> list[Table]:
     arms = (report.teacher, *report.arms)
     tables = [_quality_table(report, arms), _cost_table(report, arms)]
+    tables += [Table(f"Who answered: {label(report, arm)}", RUNG_HEAD, rung_rows(arm)) for arm in ladders(report)]
     fields = list(dict.fromkeys(name for arm in arms for name in arm.fields))
     if fields:
         rows = [[label(report, arm), *(percent(arm.fields.get(name)) for name in fields)] for arm in arms]

@@ -60,7 +60,7 @@ def require_writable(paths: Sequence[Path]) -> None:
 def _json(report: EvalReport, rows: Rows, clean: Clean, besides: Besides) -> str:
     """What the command's ``--json`` prints, and the cases."""
     document = report.model_dump(mode="json") if besides.document is None else besides.document
-    body = {**document, "rows": [whole_row(row, clean) for row in rows()]}
+    body = {**document, **besides.keys(), "rows": [whole_row(row, clean) for row in rows()]}
     return json.dumps(body, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from skillforge.canonical import digest
@@ -19,10 +19,26 @@ from skillforge.evals.running.sandboxed import loop_skill, prompts_of
 from skillforge.providers.replay import Replay
 from skillforge.skill import Skill
 
-ArmKind = Literal["teacher", "again", "today", "no-model", "bare", "raw", "examples", "skill", "variant", "own"]
+ArmKind = Literal[
+    "teacher",
+    "again",
+    "today",
+    "no-model",
+    "bare",
+    "raw",
+    "examples",
+    "skill",
+    "variant",
+    "encoder",
+    "ladder",
+    "own",
+]
 
-DEFAULT_ARMS: tuple[ArmKind, ...] = ("today", "no-model", "bare", "examples", "skill")
-CANDIDATES: tuple[ArmKind, ...] = ("skill", "variant", "own")  # what may replace the teacher: these get a verdict
+DEFAULT_ARMS: tuple[ArmKind, ...] = ("today", "no-model", "bare", "examples", "skill", "variant")
+# What may replace the teacher: these get a verdict. Those that can be deployed leave evidence.
+CANDIDATES: tuple[ArmKind, ...] = ("skill", "variant", "encoder", "ladder", "own")
+DEPLOYABLE: tuple[ArmKind, ...] = ("skill", "variant", "encoder", "ladder")
+VARIANT = "+ variant"  # how the arm with the student's own variant is called; files of ``--variant`` have names
 
 
 @dataclass(frozen=True)
@@ -74,13 +90,15 @@ class Arm:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which arms beside the teacher. ``own`` are programs and functions, ``variants`` other forms of the skill.
+    """Which arms beside the teacher. ``own`` are programs and functions, ``variants`` other forms of the skill,
+    ``tuned`` the students' own variants by their names.
     ``again``: the teacher answers twice, for want of labels; ``repeat`` is how many answers a case gets from each arm.
     """
 
     kinds: Collection[ArmKind] = DEFAULT_ARMS
     own: Sequence[Executor] = ()
     variants: Sequence[Skill] = ()
+    tuned: Mapping[str, Skill] = field(default_factory=dict)
     again: bool = False
     repeat: int = 1
 
@@ -104,8 +122,8 @@ def build_arms(
     Where the teacher's answers are those of ``today``, leave ``today`` out: they are one arm. Raises ``UsageError`` for
     two arms of one name.
     """
-    bare = loop_skill(skill) if skill.is_workflow else bare_skill(skill)
-    arms = [Arm("teacher", "teacher", bare, teacher, most=_most_answers(teacher, bare, wanted.repeat))]
+    arms = [teacher_arm(skill, teacher, wanted.repeat)]
+    bare = arms[0].skill
     if wanted.again and _can_answer_again(teacher, bare, wanted.repeat):
         arms.append(second_pass(arms[0], "again", wanted.repeat))
     if today is not None and "today" in wanted.kinds:
@@ -113,7 +131,14 @@ def build_arms(
     if "no-model" in wanted.kinds and _votable(skill, decision):
         arms.append(Arm("no-model", "no-model", skill, NoModelExecutor(), most=1))
     forms = list(_forms(skill, bare, wanted))
-    arms += [Arm(f"{by.student} {name}", kind, form, by) for by in students for name, kind, form in forms]
+    for by in students:
+        alone: ArmKind | None = getattr(by, "arm_kind", None)  # a classifier or a ladder: it has no other forms
+        if alone is None:
+            arms += [Arm(f"{by.student} {name}", kind, form, by) for name, kind, form in forms]
+            if by.student in wanted.tuned and "variant" in wanted.kinds:
+                arms.append(Arm(f"{by.student} {VARIANT}", "variant", wanted.tuned[by.student], by))
+        else:
+            arms.append(Arm(by.student, alone, skill, by))
     arms += [Arm(by.student, "own", bare, by) for by in wanted.own]
     twice = sorted(name for name, count in Counter(arm.name for arm in arms).items() if count > 1)
     if twice:
@@ -121,6 +146,12 @@ def build_arms(
             f"two arms have one name: {', '.join(twice)}", hint="give each provider, program and variant its own name"
         )
     return arms
+
+
+def teacher_arm(skill: Skill, teacher: Executor, repeat: int) -> Arm:
+    """The teacher on the bare form of the skill; of a workflow on the loop that it replaces."""
+    bare = loop_skill(skill) if skill.is_workflow else bare_skill(skill)
+    return Arm("teacher", "teacher", bare, teacher, most=_most_answers(teacher, bare, repeat))
 
 
 def second_pass(arm: Arm, kind: ArmKind, repeat: int) -> Arm:

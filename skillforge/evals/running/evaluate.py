@@ -57,7 +57,7 @@ class Evaluation:
         self._places: dict[str, Places] = {}
 
     async def ask(self, arms: Sequence[Arm], cases: Sequence[Case]) -> Table:
-        """The answers of these arms to these cases."""
+        """The answers of these arms to these cases. Ladders come last: what their rungs were asked is known by then."""
         table: Table = {arm.name: {} for arm in arms}
 
         async def one_arm(arm: Arm) -> None:
@@ -71,7 +71,11 @@ class Evaluation:
             # order
             table[arm.name] = {case.id: found[case.id] for case in covered}
 
-        await for_each(arms, one_arm, concurrency=len(arms), stop=self._stop)
+        single = [arm for arm in arms if arm.kind != "ladder"]
+        ladders = [arm for arm in arms if arm.kind == "ladder"]
+        for group in (single, ladders):
+            if group:
+                await for_each(group, one_arm, concurrency=len(group), stop=self._stop)
         return table
 
     async def _run_arm(self, arm: Arm, cases: Sequence[Case], epoch: int, places: Places) -> dict[str, Answer]:

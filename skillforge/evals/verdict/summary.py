@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from skillforge.case import Case, Decision
 from skillforge.evals.answer import Answer, Answers, Table
 from skillforge.evals.report import ArmReport, Lift, Reference, ScorerFigures
-from skillforge.evals.running.arms import CANDIDATES, ArmKind
+from skillforge.evals.running.arms import CANDIDATES, DEPLOYABLE, ArmKind
 from skillforge.evals.scorers.base import Scorer
 from skillforge.evals.scoring import Scores, score_answers
 from skillforge.evals.statistics import Interval, holm, percentile
 from skillforge.evals.verdict.comparison import Bounds, Comparison, Pairing
 from skillforge.evals.verdict.gates import floor_verdict, gated, quality_interval
+from skillforge.evals.verdict.shares import rung_shares
 from skillforge.evals.verdict.trust import Seen, untrusted
 from skillforge.evals.verdict.versus_today import list_prices, real_prices, repaid_after, versus_today
 from skillforge.evals.wording.words import many
@@ -136,7 +137,9 @@ def _gated(versus: Comparison, report: ArmReport, seen: Seen, pairing: Pairing, 
 
 def repayments(reports: Iterable[ArmReport], made_usd: float | None) -> dict[str, int]:
     """After how many calls each skill arm has saved what making the skill took; only arms of which that is known."""
-    found = {report.name: repaid_after(made_usd, report.versus_today) for report in reports if report.kind == "skill"}
+    found = {
+        report.name: repaid_after(made_usd, report.versus_today) for report in reports if report.kind in DEPLOYABLE
+    }
     return {name: calls for name, calls in found.items() if calls is not None}
 
 
@@ -199,6 +202,7 @@ def _arm(
         p95_s=percentile(latencies, 95),
         model_calls=_mean([answer.model_calls for answer in answered]),
         tool_calls=_mean([answer.tool_calls for answer in answered]),
+        rungs=rung_shares(arm.student, answered) if arm.kind == "ladder" else (),
     )
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NOISE: Mapping[str, str] = {"pass": "SAME", "fail": "DIFFERENT", "inconclusive": "NOT SURE"}
 _ORDER: Mapping[ArmKind, int] = {
-    "skill": 0, "variant": 1, "own": 2, "today": 3, "no-model": 4, "examples": 5, "raw": 6, "bare": 7
+    "skill": 0, "variant": 1, "encoder": 2, "ladder": 3, "own": 4, "today": 5, "no-model": 6, "examples": 7, "raw": 8,
+    "bare": 9,
 }  # fmt: skip
 _ENOUGH = 50  # cases: with fewer, "no number would do" says nothing of the gap yet
 _EQUALITIES = ("exact", "normalized", "checks")
@@ -94,8 +95,8 @@ def label(report: EvalReport, arm: ArmReport) -> str:
         return "first answers" if arm.name == report.teacher.name else "second answers"
     if arm.kind in ("teacher", "no-model"):
         return arm.kind
-    if arm.kind in ("own", "variant"):
-        return one_line(arm.name if arm.kind == "own" else short(arm.name))
+    if arm.kind in ("own", "encoder", "ladder", "variant"):
+        return one_line(short(arm.name) if arm.kind == "variant" else arm.name)
     alike = {item.student for item in report.arms if short(item.student) == short(arm.student)}
     name = short(arm.student) if len(alike) == 1 else arm.student
     how = {"skill": "+ skill", "examples": "+ examples", "raw": "+ teacher's prompt"}
@@ -203,9 +204,13 @@ def badge(report: EvalReport) -> str:
         return f"no candidate was measured, n={report.cases}"
     sign = {"pass": "=", "fail": "<", "inconclusive": "?"}[line.versus.verdict]
     saved = "" if line.versus.saving is None or report.against_itself else f", {saving(line.versus.saving)}"
-    student = one_line(short(line.arm.name if line.arm.kind in ("own", "variant") else line.arm.student))
+    student = one_line(line.label if line.arm.kind in ("encoder", "ladder") else short(_called(line.arm)))
     teacher = "itself" if report.against_itself else one_line(short(teacher_name(report)))
     return f"{student} {sign} {teacher}, n={line.versus.n}{saved}"
+
+
+def _called(arm: ArmReport) -> str:
+    return arm.name if arm.kind in ("own", "variant") else arm.student
 
 
 def one_line(text: str) -> str:

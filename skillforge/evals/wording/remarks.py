@@ -225,13 +225,15 @@ def against_today(report: EvalReport) -> list[str]:
     """What the skill saves against the program's own prompt: at the list price, and as it was really paid."""
     if report.today is None:
         return []
+    from skillforge.evals.running.arms import DEPLOYABLE
+
     today = report.arm(report.today)
     real, listed = (dollars(usd, today.cost_estimated) for usd in (today.usd_per_1000, today.list_usd_per_1000))
     name = one_line(today.student)
     lines = [f"{name}: {listed} per 1,000 at the list price, {real} really paid with its cache hits"]
     for arm in report.arms:
         versus = arm.versus_today
-        if arm.kind != "skill" or versus is None:
+        if arm.kind not in DEPLOYABLE or versus is None:
             continue
         says = [f"{saving(versus.saving_list)} at the list price, {saving(versus.saving_real)} really paid"]
         if versus.difference is not None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from skillforge.canonical import canonical_json
-from skillforge.evals.report import EvalReport
+from skillforge.evals.report import EvalReport, evidence_arm
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Value
@@ -186,7 +186,7 @@ def _side(work: Workspace, version: SkillVersion) -> Side:
 
 def _standing(item: Evidence) -> Standing:
     report = EvalReport.model_validate(item.report)
-    arm = next((arm for arm in report.arms if arm.kind == "skill" and arm.student == item.student), None)
+    arm = evidence_arm(report, item.student, item.variant)
     versus = None if arm is None else arm.versus_teacher
     return Standing(
         student=item.student,

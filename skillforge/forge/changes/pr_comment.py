@@ -12,7 +12,7 @@ from pathlib import Path
 
 from skillforge.config import LOCK_FILE, SKILLS_FOLDER
 from skillforge.errors import SkillFileError, SkillforgeError
-from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.report import ArmReport, EvalReport, evidence_arm
 from skillforge.evals.verdict.versus_today import saving_text
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, read_evidence
 from skillforge.forge.changes.diff import Change, skill_changes, text_changes
@@ -155,7 +155,8 @@ def _measured(work: Workspace, skill: Skill, evidence: list[RecordedEvidence]) -
     suite = _suite_now(work, skill)
     for item in evidence:
         report = EvalReport.model_validate(item.report)
-        arm = next(arm for arm in report.arms if arm.kind == "skill" and arm.student == item.student)
+        if (arm := evidence_arm(report, item.student, item.variant)) is None:
+            continue
         yield _row(item, report, arm, stale=suite not in ("", item.suite_digest))
         folded += _cases(item, arm)
     yield ""

@@ -6,7 +6,7 @@ No database is opened: a fresh clone or a read-only container resolves an alias 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,13 @@ DEPLOYED_STATUS = "deployed"
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """Where an alias points, with the content: ``move`` names the models, ``version`` holds the skill."""
+    """Where an alias points, with the content: ``move`` names the models, ``version`` holds the skill, ``forms`` what
+    those models run in its place that have a variant.
+    """
 
     version: SkillVersion
     move: Move
+    forms: Mapping[str, Skill]
 
 
 def snapshot_path(root: Path, name: str, version: int) -> Path:
@@ -42,11 +45,17 @@ def snapshot_path(root: Path, name: str, version: int) -> Path:
     return root / SKILLS_FOLDER / name / DEPLOYED_FOLDER / f"{version}.json"
 
 
-def snapshot_bytes(version: SkillVersion, number: int) -> bytes:
+def form_path(root: Path, name: str, version: int, digest: str) -> Path:
+    """``skills/NAME/deployed/VERSION-DIGEST.json``: the form of it that a model with a variant runs."""
+    short = digest.removeprefix("sha256:")[:16]
+    return root / SKILLS_FOLDER / name / DEPLOYED_FOLDER / f"{version}-{short}.json"
+
+
+def snapshot_bytes(content: Skill, digest: str, number: int) -> bytes:
     """The snapshot's bytes: the whole skill, its examples too, so that the file needs no other."""
     # `examples.file` is where they were read from: here they stand themselves
-    skill = version.skill.model_dump(mode="json", by_alias=True, exclude={"examples": {"file"}})
-    body = {"schema": DEPLOYED_SCHEMA, "version": number, "digest": version.digest, "skill": skill}
+    skill = content.model_dump(mode="json", by_alias=True, exclude={"examples": {"file"}})
+    body = {"schema": DEPLOYED_SCHEMA, "version": number, "digest": digest, "skill": skill}
     return (json.dumps(body, ensure_ascii=False, indent=2) + "\n").encode()
 
 
@@ -55,7 +64,15 @@ def read_snapshot(root: Path, name: str, version: int, digest: str) -> Skill:
 
     Raises ``SkillFileError`` naming the file where it is missing, damaged, or holds something else.
     """
-    path = snapshot_path(root, name, version)
+    return _read(root, snapshot_path(root, name, version), name, version, digest)
+
+
+def read_form(root: Path, name: str, version: int, digest: str) -> Skill:
+    """The form of a promoted version that a model with a variant runs. Raises as ``read_snapshot``."""
+    return _read(root, form_path(root, name, version, digest), name, version, digest)
+
+
+def _read(root: Path, path: Path, name: str, version: int, digest: str) -> Skill:
     hint = f"restore it: git checkout -- {_shown(root, path)}; skillforge verify says what else is wrong"
 
     def wrong(message: str) -> SkillFileError:
@@ -95,6 +112,7 @@ class DeployedSkills:
         skill = self._contents.get(move.digest)
         if skill is None:
             skill = self._contents[move.digest] = _content(self._root, name, move.version, move.digest)
+        forms = {student: self._form(name, move.version, digest) for student, digest in move.variants.items()}
         version = SkillVersion(
             name=name,
             version=move.version,
@@ -106,7 +124,13 @@ class DeployedSkills:
             provenance={"author": "deployed", "move": move.id},
             created_at=move.at,
         )
-        return Deployed(version, move)
+        return Deployed(version, move, forms)
+
+    def _form(self, name: str, version: int, digest: str) -> Skill:
+        form = self._contents.get(digest)
+        if form is None:
+            form = self._contents[digest] = read_form(self._root, name, version, digest)
+        return form
 
     @property
     def lock(self) -> Lock:

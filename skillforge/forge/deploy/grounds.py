@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from skillforge.case import Suite
 from skillforge.errors import SkillforgeError
-from skillforge.evals.report import EvalReport
-from skillforge.forge.measuring.plan import EVALS_FOLDER, find_suite
+from skillforge.evals.report import EvalReport, evidence_arm
+from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, find_suite
 from skillforge.forge.stale import model_changes, part_of, suite_change
+from skillforge.forge.variants import form_digest, form_for
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import TEACHER, parse_ladder
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
 
@@ -41,15 +43,16 @@ class Grounds:
 def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | None) -> Grounds:
     """Look for proof that ``student`` matches the teacher with this version on its suite, or on ``suite``."""
     measured = [item for item in work.evidence.for_skill(version.name) if item.student == student]
-    own = [item for item in measured if item.digest == version.digest]
+    form = form_digest(version, form_for(work, version, student))  # what would answer: its variant, if it has one
+    own = [item for item in measured if (item.digest, item.variant) == (version.digest, form)]
     try:
         found = find_suite(work, version, suite)
     except SkillforgeError as exc:
         return Grounds(None, None, (f"there is no suite to have passed: {exc}",))
     fitting = [item for item in own if item.suite_digest == found.digest()]
     if fitting:
-        best = _whole(work, fitting, found) or fitting[0]
-        return Grounds(found, best, tuple(_flaws(work, best, found)))
+        best = _whole(work, version, fitting, found) or fitting[0]
+        return Grounds(found, best, tuple(_flaws(work, version, best, found)))
     what = f"{version.name}@{version.version} with {student}"
     same_name = next((item for item in own if item.suite == found.name), None)
     if same_name is not None:
@@ -60,7 +63,7 @@ def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | 
             else f"the cases or the rule of the suite {found.name} changed since {what} was measured on it"
         )
         changed += f" ({_day(same_name)}: {_told(same_name)})"
-        return Grounds(found, same_name, (changed, *_flaws(work, same_name, found, verdict=False)))
+        return Grounds(found, same_name, (changed, *_flaws(work, version, same_name, found, verdict=False)))
     never = f"{what} was never measured on the suite {found.name}"
     if own:
         others = sorted({item.suite for item in own})
@@ -68,16 +71,17 @@ def grounds(work: Workspace, version: SkillVersion, student: str, suite: Path | 
         file = next((place for place in places if (work.root / place).is_file()), "")
         return Grounds(found, None, (f"{never}, only on {', '.join(others)}",), file)
     if measured:
-        other = f"another version of it was on {_day(measured[0])}: {_told(measured[0])}"
+        which = "version" if measured[0].digest != version.digest else "form (its variant changed)"
+        other = f"another {which} of it was on {_day(measured[0])}: {_told(measured[0])}"
         return Grounds(found, None, (f"{never}; {other}",))
     return Grounds(found, None, (never,))
 
 
-def _whole(work: Workspace, fitting: Sequence[Evidence], suite: Suite) -> Evidence | None:
+def _whole(work: Workspace, version: SkillVersion, fitting: Sequence[Evidence], suite: Suite) -> Evidence | None:
     """The newest result on all the cases that decide, if it is fresh: a later smoke test takes no verdict away."""
     wanted = deciding_split(suite)
     newest = next((item for item in fitting if item.split == wanted and not part_of(item)), None)
-    return None if newest is None or model_changes(work, newest, suite) else newest
+    return None if newest is None or model_changes(work, version, newest, suite) else newest
 
 
 def deciding_split(suite: Suite) -> str:
@@ -85,7 +89,9 @@ def deciding_split(suite: Suite) -> str:
     return "test" if any(case.split for case in suite.cases) else "all"
 
 
-def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool = True) -> list[str]:
+def _flaws(
+    work: Workspace, version: SkillVersion, evidence: Evidence, suite: Suite, *, verdict: bool = True
+) -> list[str]:
     reasons = []
     if verdict and evidence.verdict != "pass":
         reasons.append(f"the verdict of {_day(evidence)} is {_told(evidence)}")
@@ -93,7 +99,19 @@ def _flaws(work: Workspace, evidence: Evidence, suite: Suite, *, verdict: bool =
     if evidence.split != wanted:
         reasons.append(f"it was measured on the split {evidence.split}, not on {wanted}")
     reasons += _part(evidence, suite, wanted)
-    return reasons + [change.why for change in model_changes(work, evidence, suite)]
+    reasons += _other_teacher(work, evidence)
+    return reasons + [change.why for change in model_changes(work, version, evidence, suite)]
+
+
+def _other_teacher(work: Workspace, evidence: Evidence) -> list[str]:
+    """A ladder that ends with the teacher runs with the repository's. A recording may be of any model: whoever made it
+    says whose it is.
+    """
+    ladder, named = parse_ladder(evidence.student), work.settings.teacher
+    if ladder is None or ladder.rungs[-1].student != TEACHER or evidence.teacher in (RECORDED, named):
+        return []
+    told = f"is {named} in skillforge.toml" if named else "is not named in skillforge.toml"
+    return [f"its teacher {told}, and was {evidence.teacher} when it was measured"]
 
 
 def _part(evidence: Evidence, suite: Suite, split: str) -> list[str]:
@@ -112,7 +130,7 @@ def _told(evidence: Evidence) -> str:
         report = EvalReport.model_validate(evidence.report)
     except ValidationError:  # of another version of skillforge
         return f"{evidence.verdict}, {evidence.cases} cases"
-    arm = next((arm for arm in report.arms if (arm.kind, arm.student) == ("skill", evidence.student)), None)
+    arm = evidence_arm(report, evidence.student, evidence.variant)
     right = "" if arm is None else f"{_percent(arm.quality)} right, the teacher {_percent(report.teacher.quality)}"
     versus = None if arm is None else arm.versus_teacher
     worse = "" if versus is None else f"at most {100 * max(0.0, -versus.bounds.low):.1f} points worse"

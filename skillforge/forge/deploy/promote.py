@@ -5,18 +5,24 @@ from __future__ import annotations
 import getpass
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from skillforge.atomicfile import replace_file
+from skillforge.engine.compiled import compiled
 from skillforge.errors import NotFound, PromotionRefused, SecretFound, UsageError
-from skillforge.forge.deploy.deployed import read_snapshot, snapshot_bytes, snapshot_path
+from skillforge.forge.deploy.deployed import form_path, read_form, read_snapshot, snapshot_bytes, snapshot_path
 from skillforge.forge.deploy.grounds import Grounds, grounds
-from skillforge.forge.measuring.plan import RECORDED
+from skillforge.forge.measuring.plan import RECORDED, unopened
+from skillforge.forge.opening import one_spelling, open_student, require_models
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.skills import resolve
+from skillforge.forge.variants import tuned_forms
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import rungs_of
 from skillforge.lockfile import Action, Lock, LockedSkill, Move, one_line, read_lock, write_lock
 from skillforge.ref import SkillRef, check_alias, check_name
+from skillforge.skill import Skill
 from skillforge.store.database import utc_now
 from skillforge.store.registry import SkillVersion
 from skillforge.store.runs import new_run_id
@@ -41,16 +47,19 @@ def promote(
     """
     check_alias(alias)
     accept_risk, reason = _reason(work, accept_risk, "the accepted risk"), _reason(work, reason, "the reason")
-    _check_models(work, student, fallback)
+    student = one_spelling(student)
     version = resolve(work, ref)
+    _check_models(work, version, student, fallback)
     standing = read_lock(work.root).skill(version.name).alias(alias)
-    wanted = (version.digest, student, fallback)
+    forms = tuned_forms(work, version, [one for name in (student, fallback) for one in rungs_of(name)])
+    wanted = (version.digest, student, fallback, {name: compiled(form).digest for name, form in forms.items()})
     found = grounds(work, version, student, Path(suite) if suite is not None else None)
-    stands = standing is not None and (standing.digest, standing.student, standing.fallback) == wanted
+    now = None if standing is None else (standing.digest, standing.student, standing.fallback, standing.variants)
+    stands = now == wanted
     # what was promoted at a risk is promoted again once it is proven: then the file says so
     if standing is not None and stands and (found.reasons or not standing.accepted_risk):
         with repository_lock(work.root):  # its content may be missing: then this puts it back
-            _keep_content(work, version, standing)
+            _keep_content(work, version, standing, forms)
         work.say(f"{version.name}@{standing.version} on {student} is {alias} already: nothing changed")
         return standing
     if found.reasons and not accept_risk:
@@ -61,7 +70,7 @@ def promote(
     target["accepted_risk"] = accept_risk if found.reasons else ""
     by = _author(work)
     with repository_lock(work.root):
-        return _promoted(work, version, target, found, reason, by)
+        return _promoted(work, version, target, forms, found, reason, by)
 
 
 def rollback(work: Workspace, name: str, alias: str, reason: str) -> Move:
@@ -81,9 +90,11 @@ def rollback(work: Workspace, name: str, alias: str, reason: str) -> Move:
         if before is None or before.version is None:
             raise _no_before(name, alias, entry)
         if before.version in entry.deleted:
-            hint = f"promote another: skillforge promote {name}@VERSION --student {before.student}"
+            hint = f"promote another: skillforge promote {name}@VERSION --student {shlex.quote(before.student)}"
             raise UsageError(f"{name}@{before.version}, which {alias} was before, was deleted", hint=hint)
         read_snapshot(work.root, name, before.version, before.digest)  # nobody else may have it by now
+        for digest in before.variants.values():
+            read_form(work.root, name, before.version, digest)
         move = before.model_copy(update=_signed("rollback", reason, by))
         return _write(work, lock, name, entry, move)
 
@@ -116,6 +127,7 @@ def _promoted(
     work: Workspace,
     version: SkillVersion,
     target: dict[str, str],
+    forms: Mapping[str, Skill],
     found: Grounds,
     reason: str,
     by: str,
@@ -132,22 +144,29 @@ def _promoted(
             **target,
             "version": saved.version,
             "digest": saved.digest,
+            "variants": {name: compiled(form).digest for name, form in forms.items()},
             "suite": suite.name if suite is not None else "",
             "suite_digest": suite.digest() if suite is not None else "",
             "verdict": found.verdict,
             **_signed("promote", reason, by),
         }
     )
-    _keep_content(work, version, move)
+    _keep_content(work, version, move, forms)
     _write(work, lock, version.name, entry, move)
     numbered = entry.moved(move)
     work.registry.adopt(version.name, numbered.versions, numbered.deleted)
     return move
 
 
-def _keep_content(work: Workspace, version: SkillVersion, move: Move) -> None:
-    if move.version is not None:
-        replace_file(snapshot_path(work.root, version.name, move.version), snapshot_bytes(version, move.version))
+def _keep_content(work: Workspace, version: SkillVersion, move: Move, forms: Mapping[str, Skill]) -> None:
+    if move.version is None:
+        return
+    kept = {snapshot_path(work.root, version.name, move.version): (version.skill, version.digest)}
+    for form in forms.values():
+        digest = compiled(form).digest
+        kept[form_path(work.root, version.name, move.version, digest)] = (form, digest)
+    for path, (content, digest) in kept.items():
+        replace_file(path, snapshot_bytes(content, digest, move.version))
 
 
 def _write(work: Workspace, lock: Lock, name: str, entry: LockedSkill, move: Move) -> Move:
@@ -155,15 +174,16 @@ def _write(work: Workspace, lock: Lock, name: str, entry: LockedSkill, move: Mov
     return move
 
 
-def _check_models(work: Workspace, student: str, fallback: str) -> None:
+def _check_models(work: Workspace, version: SkillVersion, student: str, fallback: str) -> None:
     """Raises ``UsageError`` or ``NotFound`` for a name that is no model's. No key is looked up, nothing is asked."""
     if not student:
         raise UsageError("no student named", hint="name who runs it: --student PROVIDER:MODEL")
     if fallback == student:
         raise UsageError(f"{fallback} cannot stand in for itself", hint="name another model with --fallback")
     for model in filter(None, (student, fallback)):
-        work.provider(model)
+        require_models(model, version.skill)
         _one_line(model, "a model's name")
+        open_student(work, unopened(work), model, version)
 
 
 def _reason(work: Workspace, text: str, what: str) -> str:

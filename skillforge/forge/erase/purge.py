@@ -10,7 +10,10 @@ from typing import Any
 from skillforge.call import Call
 from skillforge.config import SKILLS_FOLDER, database_path
 from skillforge.errors import SkillforgeError, UsageError
+from skillforge.forge.deploy.deployed import form_path
+from skillforge.forge.encoders import deployed_as
 from skillforge.forge.erase.concern import Concern, texts_in
+from skillforge.forge.erase.derived import Learned
 from skillforge.forge.erase.others import Others
 from skillforge.forge.erase.purge_files import FilePurge, leftovers
 from skillforge.forge.repolock import repository_lock
@@ -20,6 +23,7 @@ from skillforge.messages import Value
 from skillforge.skillfile import read_skill
 from skillforge.store.call_groups import GroupLog
 from skillforge.store.erasure import Erasure
+from skillforge.students.encoder.executor import PREFIX
 from skillforge.traffic.groups import CallGroup
 from skillforge.traffic.skeleton import Skeleton
 
@@ -67,7 +71,7 @@ def _by_age(work: Workspace, age_s: float, dry_run: bool) -> Purged:
     if age_s < 0:
         raise UsageError("an age is not negative", hint="skillforge purge --older-than 30d")
     moment = datetime.now(UTC) - timedelta(seconds=age_s)
-    files = FilePurge(work.root, dry_run)
+    files = FilePurge(work.root, dry_run, work.redactor.text)
     files.older_than(moment.timestamp())
     rows: dict[str, list[Any]] = {}
     if work.has_database:
@@ -79,25 +83,33 @@ def _by_age(work: Workspace, age_s: float, dry_run: bool) -> Purged:
 
 def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
     concern = Concern(subject, common=frozenset(_constants(work)))
-    files = FilePurge(work.root, dry_run)
+    files = FilePurge(work.root, dry_run, work.redactor.text)
     files.learn(concern)
     named, rows, shared = _found(work, concern, files)
-    holding = {*_stored(work, rows.get("versions", [])), *files.snapshots(concern)}
-    deployed = _deployed(work, holding)
+    holding, forms = set(_stored(work, rows.get("versions", []))), set()
+    for name, stem in files.snapshots(concern):
+        if stem.isdecimal():
+            holding.add((name, int(stem)))
+        else:
+            forms.add((name, stem))
+    learned = files.learned(concern)
+    theirs = [item for item in learned if not item.untold]
+    deployed = [*_deployed(work, holding, forms), *_answering(work, theirs)]
     remaining: list[str] = []
     if deployed:
         rows = {}
         files.erase_examples(concern)
     elif dry_run:
-        files.erase(concern)
+        files.erase(concern, theirs)
     else:
-        _bury(work, holding)
+        _bury(work, holding, forms)
         # What names the subject shows what else is theirs. It goes last: a purge that was killed finds the rest again.
-        files.erase(concern, named_too=False)
+        files.erase(concern, theirs, named_too=False)
         _erase(work, {table: [*set(ids).difference(named.get(table, ()))] for table, ids in rows.items()})
         files.erase(concern)
         _erase(work, named)
         remaining = [*leftovers(work.root, database_path(work.root), concern), *_tables(work, concern)]
+        remaining += [f"{PREFIX}{item.name} of {item.skill} ({item.untold})" for item in learned if item.untold]
     return Purged(
         dry_run=dry_run,
         rows=_counts(rows),
@@ -161,6 +173,8 @@ def _found(work: Workspace, concern: Concern, files: FilePurge) -> tuple[_Rows, 
     found = erasure.holding(concern.in_bytes)
     for table, ids in {**named, "runs": [*named["runs"], *erasure.asked_with(concern.inputs)]}.items():
         found[table] = list(dict.fromkeys([*found.get(table, []), *ids]))
+    left = [*found.get("candidate_cases", []), *erasure.candidates_of(found.get("runs", []))]
+    found["candidate_cases"] = list(dict.fromkeys(left))
     return named, {table: ids for table, ids in found.items() if ids}, len(others.shared)
 
 
@@ -201,15 +215,42 @@ def _stored(work: Workspace, rowids: list[int]) -> list[tuple[str, int]]:
     return [(name, number) for _, name, number in Erasure(work.database).versions(rowids)] if rowids else []
 
 
-def _deployed(work: Workspace, holding: Collection[tuple[str, int]]) -> list[str]:
-    """The versions among these that an alias points at."""
+def _deployed(work: Workspace, holding: Collection[tuple[str, int]], forms: Collection[tuple[str, str]]) -> list[str]:
+    """The versions among these that an alias points at, and those whose form among these it runs."""
     aliases = ((name, *item) for name, entry in read_lock(work.root).skills.items() for item in entry.aliases.items())
-    return [f"{name}@{move.version} ({alias})" for name, alias, move in aliases if (name, move.version) in holding]
+    found = []
+    for name, alias, move in aliases:
+        runs = {(name, form_path(work.root, name, move.version or 0, form).stem) for form in move.variants.values()}
+        if (name, move.version) in holding or runs.intersection(forms):
+            found.append(f"{name}@{move.version} ({alias})")
+    return found
 
 
-def _bury(work: Workspace, holding: Collection[tuple[str, int]]) -> None:
-    """Reviewed versions among those that go are deleted in the lock too, or the number would be a living one."""
+def _answering(work: Workspace, learned: Collection[Learned]) -> list[str]:
+    """The versions for which one of these classifiers answers."""
+    found = []
+    for item in learned:
+        for used in deployed_as(work, item.name):
+            name, _, alias = used.partition("@")
+            found.append(
+                f"{name}@{work.deployed.lock.skills[name].aliases[alias].version}, {PREFIX}{item.name} ({alias})"
+            )
+    return found
+
+
+def _bury(work: Workspace, holding: Collection[tuple[str, int]], forms: Collection[tuple[str, str]]) -> None:
+    """Reviewed versions among those that go are deleted in the lock too, or the number would be a living one; so are
+    the forms that were deployed, or they would be missed.
+    """
     lock = before = read_lock(work.root)
+    for name in sorted({name for name, _ in forms}):
+        entry = lock.skill(name)
+        ran = [
+            digest
+            for number, digest in entry.forms()
+            if (name, form_path(work.root, name, number, digest).stem) in forms
+        ]
+        lock = lock.with_skill(name, entry.model_copy(update={"erased": (*entry.erased, *ran)}))
     for name, number in sorted(holding):
         entry = lock.skill(name)
         if number in entry.versions and number not in entry.deleted:

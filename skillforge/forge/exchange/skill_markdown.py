@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from skillforge.engine.frame import example_turns, system_message
+from skillforge.engine.frame import BY_INPUT, example_turns, system_message
 from skillforge.engine.workflow.language import step_skill
 from skillforge.errors import Problem, SkillFileError, UsageError
 from skillforge.formats.agent_skill import MAX_DESCRIPTION, MAX_SKILL_MD, SKILL_MD, header_parts
@@ -93,7 +93,7 @@ def conversation(skill: Skill) -> Conversation:
         name=skill.name,
         system=system_message(skill).text,
         turns=turns,
-        nearest=examples.k if examples.select == "nearest" and examples.k < len(shown) else 0,
+        nearest=examples.k if examples.select in BY_INPUT and examples.k < len(shown) else 0,
         prompt=skill.prompt,
         input_schema=skill.input_schema(),
         output_schema=skill.output_schema(),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import NotFound, UsageError
-from skillforge.forge.deploy.deployed import snapshot_path
+from skillforge.forge.deploy.deployed import form_path, snapshot_path
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.workspace import Workspace
 from skillforge.lockfile import LockedSkill, read_lock, write_lock
@@ -37,6 +38,9 @@ def delete(work: Workspace, ref: str, reason: str = "") -> list[int]:
             registry.adopt(named.name, entry.versions, gone)
         for number in numbers:
             _unlink_below(work.root, snapshot_path(work.root, named.name, number))
+        for number, digest in entry.forms():
+            if number in numbers:
+                _unlink_below(work.root, form_path(work.root, named.name, number, digest))
     _say_what_stands(work, named.name, {stored.get(number, entry.versions.get(number)) for number in numbers})
     return numbers
 
@@ -76,8 +80,9 @@ def _refuse_deployed(name: str, numbers: Collection[int], entry: LockedSkill) ->
     for alias, move in entry.aliases.items():
         if move.version in numbers:
             hint = (
-                f"first point {alias} elsewhere: skillforge promote {name}@VERSION --student {move.student}"
-                f" --as {alias}, or take it away: skillforge undeploy {name} --as {alias}"
+                f"first point {alias} elsewhere: skillforge promote {name}@VERSION"
+                f" --student {shlex.quote(move.student)} --as {alias}, or take it away:"
+                f" skillforge undeploy {name} --as {alias}"
             )
             raise UsageError(f"{name}@{move.version} is {alias}: it cannot be deleted", hint=hint)
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from skillforge.atomicfile import replace_file
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import SkillforgeError
-from skillforge.evals.report import EvalReport
+from skillforge.evals.report import EvalReport, evidence_arm
 from skillforge.evidencefile import EVIDENCE_FOLDER, RecordedEvidence, evidence_bytes, evidence_path, read_evidence
 from skillforge.forge.repolock import repository_lock
 from skillforge.lockfile import LockedSkill, read_lock
@@ -85,12 +85,8 @@ def measured(item: RecordedEvidence) -> Measured:
         raise ValueError(f"its report is none of this skillforge ({exc.error_count()} problems)") from None
     if wrong := [name for name in (*_NAMED, "cases") if getattr(report, name) != getattr(item, name)]:
         raise ValueError(f"its report is about another {wrong[0].replace('_', ' ')}")
-    verdicts = {
-        arm.versus_teacher.verdict
-        for arm in report.arms
-        if arm.kind == "skill" and arm.student == item.student and arm.versus_teacher is not None
-    }
-    if verdicts != {item.verdict}:
+    arm = evidence_arm(report, item.student, item.variant)
+    if arm is None or arm.versus_teacher is None or arm.versus_teacher.verdict != item.verdict:
         raise ValueError(f"its report does not say {item.verdict} of {item.student}")
     return Measured(**{name: getattr(item, name) for name in _FIELDS})
 

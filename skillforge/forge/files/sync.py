@@ -13,7 +13,14 @@ from skillforge.atomicfile import LEFTOVER, replace_file
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import NotFound, SkillFileError, SkillforgeError, StoreError
 from skillforge.evidencefile import EVIDENCE_FOLDER
-from skillforge.forge.deploy.deployed import DEPLOYED_FOLDER, read_snapshot, snapshot_bytes, snapshot_path
+from skillforge.forge.deploy.deployed import (
+    DEPLOYED_FOLDER,
+    form_path,
+    read_form,
+    read_snapshot,
+    snapshot_bytes,
+    snapshot_path,
+)
 from skillforge.forge.files.catchup import catch_up
 from skillforge.forge.files.compare import Compared, State, changes, compare
 from skillforge.forge.files.evidence_files import evidence_changes, write_change
@@ -258,11 +265,19 @@ def _snapshots(
             try:
                 if registry is None:
                     raise NotFound("there is no registry") from None
-                changed[snapshot_path(root, name, number)] = snapshot_bytes(registry.get(name, digest), number)
+                content = registry.get(name, digest).skill
+                changed[snapshot_path(root, name, number)] = snapshot_bytes(content, digest, number)
             except NotFound:
                 problem(str(exc))
+    kept = {snapshot_path(root, name, number) for number in moved if number not in entry.deleted}
+    for number, digest in entry.forms():
+        kept.add(form_path(root, name, number, digest))
+        try:
+            read_form(root, name, number, digest)
+        except SkillFileError as exc:
+            problem(str(exc))
     for path in (root / SKILLS_FOLDER / name / DEPLOYED_FOLDER).glob("*.json"):
-        if path.stem not in {str(number) for number in moved if number not in entry.deleted}:
+        if path not in kept:
             changed[path] = None
     return changed
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import SkillFileError, SkillforgeError, StoreError
 from skillforge.evidencefile import EVIDENCE_FOLDER, read_evidence
-from skillforge.forge.deploy.deployed import read_snapshot
+from skillforge.forge.deploy.deployed import read_form, read_snapshot
+from skillforge.forge.encoders import folder_of, is_known
+from skillforge.forge.files.beside import encoder_files, variant_files
 from skillforge.forge.files.catchup import catch_up
 from skillforge.forge.files.evidence_files import measured
+from skillforge.forge.opening import ENCODER
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import rungs_of
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skillfile import read_skill
+from skillforge.store.encoders import EncoderLog
 from skillforge.store.registry import Registry
 from skillforge.store.trajectories import TrajectoryLog
 
@@ -42,6 +48,10 @@ def verify(work: Workspace) -> list[str]:
         problems += _contents(work.root, name, entry, registry)
     for path in sorted((work.root / SKILLS_FOLDER).glob(f"*/{EVIDENCE_FOLDER}/*.json")):
         problems += _evidence(work.root, path, lock, registry)
+    log = EncoderLog(work.database) if registry is not None else None
+    for folder in sorted(path for path in (work.root / SKILLS_FOLDER).glob("*") if path.is_dir()):
+        problems += _beside(work.root, folder, log)
+    problems += _gone(work, lock)
     return list(dict.fromkeys(problems))
 
 
@@ -70,6 +80,11 @@ def _contents(root: Path, name: str, entry: LockedSkill, registry: Registry | No
             read_snapshot(root, name, number, digest)
         except SkillFileError as exc:
             yield str(exc)
+    for number, digest in entry.forms():
+        try:
+            read_form(root, name, number, digest)
+        except SkillFileError as exc:
+            yield str(exc)
     try:
         stored = registry.digests(name) if registry is not None else {}
     except StoreError as exc:
@@ -78,6 +93,28 @@ def _contents(root: Path, name: str, entry: LockedSkill, registry: Registry | No
     for number, digest in entry.versions.items():
         if stored.get(number, digest) != digest:
             yield f"{name}@{number} is {stored[number]} in the registry, {digest} in skillforge.lock"
+
+
+def _beside(root: Path, folder: Path, log: EncoderLog | None) -> Iterator[str]:
+    """What is wrong with the variants and the classifiers of a skill; what only its own file is to blame for is not."""
+    found = list(encoder_files(folder, lambda card: log is not None and is_known(log, card)))
+    with suppress(SkillforgeError):
+        found += variant_files(folder, read_skill(folder).skill)
+    for path, problem in found:
+        if problem.level == "error":
+            yield problem.describe(path.relative_to(root).as_posix()).replace(f"{root}/", "")
+
+
+def _gone(work: Workspace, lock: Lock) -> Iterator[str]:
+    """The classifiers that answer in production and are not there."""
+    for name, entry in lock.skills.items():
+        for alias, move in entry.aliases.items():
+            for student in (*rungs_of(move.student), *rungs_of(move.fallback)):
+                if student.startswith(ENCODER):
+                    try:
+                        folder_of(work, student.removeprefix(ENCODER))
+                    except SkillforgeError as exc:
+                        yield f"skillforge.lock: {name}: {alias} runs {student}: {exc}"
 
 
 def _evidence(root: Path, path: Path, lock: Lock, registry: Registry | None) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Any
@@ -22,7 +23,9 @@ from skillforge.evals.running.sandboxed import prompts_of
 from skillforge.evals.scorers.resolve import questions
 from skillforge.forge.making.create import PROVE, CreatePlan, require_plan
 from skillforge.forge.making.solving import opened_box
-from skillforge.forge.measuring.plan import EvalPlan, Prepared, prepare, with_tools
+from skillforge.forge.measuring.plan import EvalPlan, Prepared, prepare, telling, unopened, with_tools
+from skillforge.forge.measuring.rungs import rung_arm
+from skillforge.forge.measuring.thresholds import asked_on_dev
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Cost, Message, Request, RequestKey, Usage, Value
 from skillforge.providers.base import Provider
@@ -31,6 +34,7 @@ from skillforge.providers.replay import Replay
 from skillforge.skill import Limits, Skill
 from skillforge.step import Step
 from skillforge.store.registry import SkillVersion
+from skillforge.students.ladder.executor import LadderExecutor
 from skillforge.tokens import CHARACTERS_PER_TOKEN, bound_tokens, estimate_tokens
 
 DRAFT_TOKENS = 1_500  # of a skill as a teacher writes it, examples by id
@@ -82,14 +86,32 @@ class Estimate(Value):
 async def estimate_eval(work: Workspace, version: SkillVersion, plan: EvalPlan) -> Estimate:
     """The calls of an eval that no stored sample answers. Raises as the eval would, but needs no key."""
 
-    def executor(name: str, *, role: str = "run") -> PromptExecutor:
-        return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
-
-    async with with_tools(work, version.skill, plan, executor) as executors:
+    async with with_tools(work, version.skill, plan, telling(unopened(work), version.skill, plan)) as executors:
         ready = prepare(work, version, plan, executors)
-    asking = [(arm, model) for arm in ready.arms if (model := prompts_of(arm.executor)) is not None]
-    arms = [_arm(work, arm, model, ready.cases, ready.suite.repeat) for arm, model in asking]
+        on_dev = asked_on_dev(work, version, plan, executors)
+    arms = _arms(work, _with_rungs(ready.arms, version.skill), ready.cases, ready.suite.repeat)
+    for dev in on_dev:
+        known = {arm.what for arm in arms}
+        chosen_by = [replace(arm, name=f"{arm.name}, on dev") for arm in dev.arms]
+        arms += [arm for arm in _arms(work, chosen_by, dev.cases, 1) if arm.what not in known]
     return Estimate(expenses=(*arms, *_judges(work, ready)))
+
+
+def _with_rungs(arms: Sequence[Arm], skill: Skill) -> list[Arm]:
+    """The arms, and the rungs of ladders that have none: at most every case goes up to them."""
+    found = list(arms)
+    asked = {(arm.kind, arm.student) for arm in arms}
+    for ladder in (arm.executor for arm in arms if isinstance(arm.executor, LadderExecutor)):
+        for rung in ladder.rungs:
+            if rung.arm != "teacher" and (rung.arm, rung.spec.student) not in asked:
+                asked.add((rung.arm, rung.spec.student))
+                found.append(replace(rung_arm(rung, skill), name=f"{rung.spec.student}, as a rung at most"))
+    return found
+
+
+def _arms(work: Workspace, arms: Sequence[Arm], cases: Sequence[Case], repeat: int) -> list[Expense]:
+    asking = [(arm, model) for arm in arms if (model := prompts_of(arm.executor)) is not None]
+    return [_arm(work, arm, model, cases, repeat) for arm, model in asking]
 
 
 def _judges(work: Workspace, ready: Prepared) -> list[Expense]:

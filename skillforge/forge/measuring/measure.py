@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from skillforge.engine.execute import PromptExecutor
 from skillforge.engine.frame import epoch_role
 from skillforge.engine.pool import Together
 from skillforge.engine.programs import CallableExecutor, CommandExecutor
@@ -21,7 +20,7 @@ from skillforge.evals.running.sandboxed import prompts_of
 from skillforge.evals.running.sequential import evaluate_sequentially
 from skillforge.evals.verdict.summary import Measure
 from skillforge.forge.measuring.judging import judge_table, open_judges
-from skillforge.forge.measuring.plan import EvalPlan, OnStart, Prepared, prepare, with_tools
+from skillforge.forge.measuring.plan import EvalPlan, OnStart, Prepared, prepare, telling, unopened, with_tools
 from skillforge.forge.measuring.reporting import (
     Circumstances,
     Measured,
@@ -31,6 +30,8 @@ from skillforge.forge.measuring.reporting import (
     measure_of,
     report_of,
 )
+from skillforge.forge.measuring.rungs import RungSamples
+from skillforge.forge.measuring.thresholds import settled
 from skillforge.forge.session import Session
 from skillforge.forge.workspace import Workspace
 from skillforge.sample import Sample
@@ -39,16 +40,33 @@ from skillforge.store.registry import SkillVersion
 
 
 async def evaluate_skill(
-    work: Workspace, version: SkillVersion, plan: EvalPlan, on_start: OnStart, on_sample: OnSample
+    work: Workspace,
+    version: SkillVersion,
+    plan: EvalPlan,
+    on_start: OnStart,
+    on_sample: OnSample,
+    session: Session | None = None,
 ) -> Measured:
-    """Measure, store every sample as it arrives, judge, keep the evidence, report.
+    """Measure, store every sample as it arrives, judge, keep the evidence, report. ``session`` opens the models instead
+    of one on the plan's terms.
 
     Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract), ``Halt`` when no
     further call makes sense: what was measured is kept.
     """
-    session = Session(work, plan.terms)
-    async with with_tools(work, version.skill, plan, session.executor) as executor:
-        ready = prepare(work, version, plan, executor)
+    session = session or Session(work, plan.terms)
+    rungs = RungSamples(work, version, session)
+
+    async def on_dev(ready: Prepared) -> tuple[Table, Measure]:
+        for arm in ready.arms:
+            _ = arm.executor.identity
+        meter = Meter(plan.limits)
+        journal = StoredSamples(work, version, session, cleaned=cleaned(work, ready))
+        table = await evaluate(ready.arms, ready.cases, journal, meter=meter)
+        return table, measure_of(ready, await judge_table(work, session, ready, table, meter))
+
+    async with with_tools(work, version.skill, plan, telling(session.executor, version.skill, plan)) as executor:
+        plan = await settled(work, version, plan, executor, on_dev)
+        ready = prepare(work, version, plan, executor, rungs)
         return await _evaluate(work, version, plan, session, ready, on_start, on_sample)
 
 
@@ -67,7 +85,7 @@ async def _evaluate(
     on_start(ready.arms, ready.cases, ready.suite.repeat)
     started, meter = time.monotonic(), Meter(plan.limits)
     counted = _Counting(on_sample)
-    journal = _SampleJournal(work, version, session, cleaned=cleaned(work, ready))
+    journal = StoredSamples(work, version, session, cleaned=cleaned(work, ready))
     if ready.suite.decision.mode == "sequential":
 
         async def judging(table: Table) -> Measure:
@@ -90,15 +108,18 @@ async def rescore_skill(work: Workspace, version: SkillVersion, plan: EvalPlan, 
     """
     session = Session(work, plan.terms)
 
-    def unopened(name: str, *, role: str = "run") -> PromptExecutor:  # no key is needed to read what was answered
-        return PromptExecutor(work.provider(name), role=role, custom_checks=work.custom_checks)
+    async def on_dev(ready: Prepared) -> tuple[Table, Measure]:
+        journal = StoredSamples(work, version, session, cleaned=cleaned(work, ready))
+        table = recall(ready.arms, ready.cases, journal, lambda arm, case_id, answer, reused: None, 1)
+        return table, measure_of(ready, await judge_table(work, session, ready, table, Meter(plan.limits)))
 
-    async with with_tools(work, version.skill, plan, unopened) as executor:
+    async with with_tools(work, version.skill, plan, telling(unopened(work), version.skill, plan)) as executor:
+        plan = await settled(work, version, plan, executor, on_dev)
         ready = prepare(work, version, plan, executor)
     on_start(ready.arms, ready.cases, ready.suite.repeat)
     started = time.monotonic()
     counted = _Counting(lambda arm, case_id, answer, reused: None)
-    journal = _SampleJournal(work, version, session, cleaned=cleaned(work, ready))
+    journal = StoredSamples(work, version, session, cleaned=cleaned(work, ready))
     table = recall(ready.arms, ready.cases, journal, counted, ready.suite.repeat)
     empty = [arm.name for arm in ready.arms if not table[arm.name] and any(map(arm.covers, ready.cases))]
     if ready.arms[0].name in empty or len(empty) == len(ready.arms):
@@ -175,7 +196,7 @@ def _record(work: Workspace, session: Session, ready: Prepared, table: Table, ad
         work.say(f"{lost} samples are not in the recording: {why}")
 
 
-class _SampleJournal:
+class StoredSamples:
     """The store's sample log as the engine sees it; every run carries the version it measures."""
 
     def __init__(self, work: Workspace, version: SkillVersion, session: Session, *, cleaned: bool) -> None:

@@ -13,6 +13,7 @@ from skillforge.canonical import canonical_json
 from skillforge.case import Case, Suite
 from skillforge.engine.execute import Executor, PromptExecutor
 from skillforge.engine.frame import complete_input
+from skillforge.engine.nomodel import label_fields
 from skillforge.engine.programs import COMMAND, own_executor
 from skillforge.engine.recorded import RecordedExecutor
 from skillforge.engine.solve import SOLVE_ROLE
@@ -21,7 +22,7 @@ from skillforge.evals.clusters import repeated
 from skillforge.evals.fit import require_fit
 from skillforge.evals.leaks import leaking
 from skillforge.evals.report import Excluded
-from skillforge.evals.running.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms
+from skillforge.evals.running.arms import DEFAULT_ARMS, Arm, ArmKind, Wanted, against_itself, build_arms, teacher_arm
 from skillforge.evals.running.evaluate import OnSample
 from skillforge.evals.running.limits import Limits
 from skillforge.evals.running.sandboxed import EvalTools, Sandbox, SandboxedExecutor, eval_tools
@@ -29,11 +30,16 @@ from skillforge.evals.sampling import choose_split, filtered, stratified
 from skillforge.evals.scorers.own import OwnScorer
 from skillforge.evals.scorers.resolve import Scorers, scorers_of, spec_of_text
 from skillforge.evals.wording.words import many
+from skillforge.forge.measuring.rungs import teacher_rung_of
+from skillforge.forge.opening import FormOf, open_student
 from skillforge.forge.session import NO_TERMS, Terms
+from skillforge.forge.variants import tuned_forms
 from skillforge.forge.workspace import Workspace
+from skillforge.providers.base import tells_probabilities
 from skillforge.skill import Skill
 from skillforge.skillfile import read_skill
 from skillforge.store.registry import SkillVersion
+from skillforge.students.ladder.executor import AskRung, ask_live
 from skillforge.suitefile import read_suite
 from skillforge.today import read_today
 from skillforge.tools.opening import ToolsGiven
@@ -56,10 +62,12 @@ class EvalWishes(TypedDict, total=False):
     ``all``. ``limit``: a fixed stratified part of that many cases. ``filter``: ``KEY=VALUE`` of the metadata, or a part
     of the ids. ``repeat``: answers a case. ``arms``: kinds of arms (default: all but ``raw``). ``own``: programs or
     functions that answer as arms of their own, by name. ``variants``: skill files of the same contract, measured
-    beside. ``scorer``: the metric instead of the suite's: a type, a name of the suite's scorers, a JSON pointer, or a
-    function ``(output, expected, …) -> score``. ``judge``: the model that grades. ``against_itself``: the arms of the
-    skill against their own second answers. ``max_errors`` and ``time_limit_s`` (seconds) stop an eval; what was
-    measured is kept. ``terms`` may hold a budget and a recording.
+    beside. ``own_variants``: students run theirs (default: yes), also on the rungs of a ladder. ``scorer``: the metric
+    instead of the suite's: a type, a name of the suite's scorers, a JSON pointer, or a function
+    ``(output, expected, …) -> score``. ``judge``: the model that grades. ``against_itself``: the arms of the skill
+    against their own second answers. ``max_errors`` and ``time_limit_s`` (seconds) stop an eval; what was measured is
+    kept. ``terms`` may hold a budget and a recording. ``probabilities``: models are asked for those of the labels
+    too, where the skill answers labels; what was answered without them is asked again.
 
     ``tools`` are what a workflow calls; those that write only from a recording, or of a ``sandbox``: a function (or
     ``module:function``) that is called with a case's input and gives a context manager of tools, once an execution.
@@ -75,6 +83,7 @@ class EvalWishes(TypedDict, total=False):
     arms: Collection[ArmKind]
     own: Mapping[str, Callable[..., Any] | str]
     variants: Collection[str | Path]
+    own_variants: bool
     scorer: str | Callable[..., Any] | None
     judge: str | None
     against_itself: bool
@@ -83,6 +92,7 @@ class EvalWishes(TypedDict, total=False):
     terms: Terms
     tools: ToolsGiven
     sandbox: str | Sandbox | None
+    probabilities: bool
     on_start: OnStart
     on_sample: OnSample
 
@@ -101,6 +111,7 @@ class EvalPlan:
     kinds: tuple[ArmKind, ...] = DEFAULT_ARMS
     own: tuple[Executor, ...] = ()
     variants: tuple[Path, ...] = ()
+    own_variants: bool = True
     scorer: str | OwnScorer | None = None
     judge: str | None = None
     against_itself: bool = False
@@ -108,6 +119,30 @@ class EvalPlan:
     terms: Terms = NO_TERMS
     tools: ToolsGiven = None
     sandbox: str | Sandbox | None = None
+    probabilities: bool = False
+
+    def form(self, version: SkillVersion) -> FormOf | None:
+        """What models on the rungs of ladders run, where that is not their variant."""
+        return None if self.own_variants else lambda student: version.skill
+
+
+def unopened(work: Workspace) -> Callable[..., PromptExecutor]:
+    """Executors as a session opens them, to be counted and looked up with: no key is needed, nothing is asked."""
+
+    def executor(name: str, *, role: str = "run", probabilities: bool = False) -> PromptExecutor:
+        provider = work.provider(name)
+        told = probabilities and tells_probabilities(provider)
+        return PromptExecutor(provider, role=role, custom_checks=work.custom_checks, probabilities=told)
+
+    return executor
+
+
+def telling(executor: Callable[..., PromptExecutor], skill: Skill, plan: EvalPlan) -> Callable[..., PromptExecutor]:
+    """``executor`` as the plan wants it: models tell the probabilities of labels where it asks for them and the skill
+    answers some in one call.
+    """
+    told = plan.probabilities and bool(label_fields(skill)) and not skill.is_workflow
+    return partial(executor, probabilities=True) if told else executor
 
 
 @dataclass(frozen=True)
@@ -128,8 +163,11 @@ class Prepared:
     wished: tuple[str, ...] = ()
 
 
-def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Executors) -> Prepared:
-    """Suite, cases, scorers and arms of an eval. ``executor`` opens a model by name and role.
+def prepare(
+    work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Executors, ask: AskRung = ask_live
+) -> Prepared:
+    """Suite, cases, scorers and arms of an eval. ``executor`` opens a model by name and role, ``ask`` asks the rungs of
+    its ladders.
 
     Raises ``NotFound`` (suite), ``UsageError``, ``InvalidInput`` (a case does not fit the contract).
     """
@@ -160,10 +198,16 @@ def prepare(work: Workspace, version: SkillVersion, plan: EvalPlan, executor: Ex
         kinds=plan.kinds,
         own=plan.own,
         variants=tuple(_variant(version.skill, path) for path in plan.variants),
+        tuned=tuned_forms(work, version, plan.students) if plan.own_variants else {},
         again=scorers.metric.labels and not any(case.expected is not None for case in cases),
         repeat=suite.repeat,
     )
-    students: list[Executor] = [executor(name) for name in dict.fromkeys(plan.students)]
+    rung = teacher_rung_of(teacher_arm(version.skill, teacher, suite.repeat))
+    form = plan.form(version)
+    students = [
+        open_student(work, executor, name, version, teacher=rung, ask=ask, form=form)
+        for name in dict.fromkeys(plan.students)
+    ]
     arms = build_arms(version.skill, suite.decision, teacher, students, today, wanted)
     if plan.against_itself:
         arms = against_itself(arms, suite.repeat)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from skillforge.case import Case
 from skillforge.config import store_io
+from skillforge.engine.compiled import compiled
 from skillforge.engine.frame import HARNESS
+from skillforge.engine.nomodel import label_fields
 from skillforge.evals.answer import Table
+from skillforge.evals.behaviour import Behaviour, behaviour_of
 from skillforge.evals.clusters import clusters_of
+from skillforge.evals.pages.besides import Besides
 from skillforge.evals.pages.rows import CaseRow, case_rows
-from skillforge.evals.report import ArmReport, EvalReport
+from skillforge.evals.pages.values import Clean
+from skillforge.evals.report import ArmReport, EvalReport, leaves_evidence
 from skillforge.evals.running.sandboxed import prompts_of
 from skillforge.evals.sampling import in_random_order
 from skillforge.evals.scorers.resolve import judged_by
+from skillforge.evals.soft import Soft, soft_of
+from skillforge.evals.verdict.shares import rungs_alone
 from skillforge.evals.verdict.summary import Measure, Summary, repayments, summarise
 from skillforge.forge.files.evidence_files import keep_evidence
 from skillforge.forge.making.made import made_usd
@@ -45,6 +53,27 @@ class Measured:
     table: Table
     summary: Summary
     cases: list[Case]
+    clean: Clean = field(default=lambda value: value, repr=False)
+    asked: bool = False  # for probabilities
+
+    @cached_property
+    def soft(self) -> Soft | None:
+        """How sure the arms were of their labels; ``None`` where nobody told and nobody was asked."""
+        return soft_of(self.rows(), self.report, self._labels, asked=self.asked)
+
+    @cached_property
+    def behaviour(self) -> Behaviour | None:
+        """How teacher and candidates differ besides being right or wrong; ``None`` without two of them."""
+        return behaviour_of(self.rows(), self.report, self._labels, self.clean)
+
+    @property
+    def besides(self) -> Besides:
+        """What pages and JSON tell beside the report. Evidence keeps none of it."""
+        return Besides(soft=self.soft, behaviour=self.behaviour)
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return label_fields(self.ready.arms[0].skill)
 
     def rows(self) -> Iterator[CaseRow]:
         return case_rows(self.cases, self.table, self.summary)
@@ -75,8 +104,9 @@ def report_of(
     cases = comparable(work, ready)
     summary = summarise(ready.arms, cases, table, measure_of(ready, judged))
     reports = [_without_secrets(work, report) for report in summary.arms]
-    asked = [arm.name for arm in ready.arms if not arm.is_today]
+    asked = [arm.name for arm in ready.arms if not arm.is_today and arm.kind != "ladder"]
     dollars = [answer.usd for name in asked for epochs in table[name].values() for answer in epochs]
+    dollars += rungs_alone(ready.arms, table)
     dollars += [audit.usd for audit in judged.audits]
     known = [value for value in dollars if value is not None]
     today = next((arm.name for arm in ready.arms if arm.is_today), None)
@@ -111,7 +141,13 @@ def report_of(
         excluded=ready.excluded,
         judges=judged.audits,
     )
-    return Measured(report, ready, table, summary, cases)
+    kept = work.redactor.value if store_io(work.settings) != "none" else _not_kept
+    return Measured(report, ready, table, summary, cases, kept, plan.probabilities)
+
+
+def _not_kept(value: Any) -> Any:
+    """Under ``store_io`` ``none`` nothing of what went in and came out is told."""
+    return None
 
 
 def cleaned(work: Workspace, ready: Prepared) -> bool:
@@ -144,16 +180,17 @@ def comparable(work: Workspace, ready: Prepared) -> list[Case]:
 def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measured) -> None:
     """One row of evidence for every student; none where the newest row of that student says the same already.
 
-    An arm against itself, or a variant, is no evidence of the skill; nor is a part of the answers that happens to be
-    stored (``rescore`` after an eval that was cut off): whoever may choose when to look is right by luck.
+    An arm against itself, or another skill file, is no evidence of the skill; nor is a part of the answers that happens
+    to be stored (``rescore`` after an eval that was cut off): whoever may choose when to look is right by luck.
     """
     report = measured.report
     if report.against_itself:
         return
     # of a workflow the models alone: whoever asks later whether they are still the same has no sandbox at hand
     identities = {arm.name: (prompts_of(arm.executor) or arm.executor).identity for arm in measured.ready.arms}
+    forms = {arm.name: compiled(arm.skill).digest for arm in measured.ready.arms if arm.kind == "variant"}
     for arm in report.arms:
-        if arm.kind != "skill" or arm.versus_teacher is None:
+        if not leaves_evidence(arm) or arm.versus_teacher is None:
             continue
         if not _whole(measured, report.teacher.name, arm.name):
             work.say(f"no evidence is kept of {arm.name}: not all of its cases are stored (skillforge eval asks them)")
@@ -173,8 +210,9 @@ def keep(work: Workspace, version: SkillVersion, plan: EvalPlan, measured: Measu
             verdict=arm.versus_teacher.verdict,
             report=report.model_dump(mode="json"),
             samples=_decisive(report, measured.table),
+            variant=forms.get(arm.name, ""),
         )
-        latest = work.evidence.latest(version.digest, arm.student, report.suite_digest)
+        latest = work.evidence.latest(version.digest, arm.student, report.suite_digest, row.variant)
         if latest is None or not latest.same_as(row):
             work.evidence.add(row)
     keep_evidence(work.root, version.name, work.evidence, work.redactor, work.say)
@@ -200,7 +238,7 @@ def _decisive(report: EvalReport, table: Table) -> dict[str, dict[str, str]]:
     """Sample keys of the lost and gained cases, by case id, of every skill arm and of the teacher."""
     keys: dict[str, dict[str, str]] = {report.teacher.name: {}}
     for arm in report.arms:
-        if arm.kind == "skill" and arm.versus_teacher is not None:
+        if leaves_evidence(arm) and arm.versus_teacher is not None:
             cases = (*arm.versus_teacher.lost, *arm.versus_teacher.gained)
             for name in (arm.name, report.teacher.name):
                 keys.setdefault(name, {}).update({case_id: table[name][case_id][0].key for case_id in cases})

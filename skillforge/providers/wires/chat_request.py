@@ -10,10 +10,12 @@ from skillforge.canonical import compact
 from skillforge.errors import RequestRejected
 from skillforge.messages import Media, Message, Request, ToolResult
 from skillforge.providers.wires.strict_schema import is_strict, typed
-from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires.wire import Address, Dialect, options_for, schema_in_prompt
 
 # What llama.cpp's grammar takes: anchored at both ends, no escaped classes (\d, \w), no look-around.
 _GRAMMAR_PATTERN = re.compile(r"\^(?:[^\\(]|\\[^\w]|\((?!\?))*\$")
+LOCAL_TOP = 100  # alternatives of a token: they are told before the grammar, and most of the likeliest may break it
+_ANY_JSON = {"type": "json_object"}
 _LITERALS = frozenset({"const", "enum", "default", "examples"})  # hold values, not schemas
 
 
@@ -27,7 +29,9 @@ def local_body(request: Request) -> dict[str, Any]:
         body["temperature"] = request.temperature
     if request.output_schema is not None:
         body["response_format"] = _format(grammar_schema(request.output_schema), strict=True)
-    return body | _tools(request) | (_LOGPROBS if request.logprobs else {})
+    elif request.any_json:
+        body["response_format"] = _ANY_JSON
+    return body | _tools(request) | (_logprobs(LOCAL_TOP) if request.logprobs else {})
 
 
 def chat_body(request: Request, address: Address, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
@@ -36,7 +40,7 @@ def chat_body(request: Request, address: Address, dialect: Dialect, *, stream: b
     Patterns stay in the schema, unlike in ``local_body``: most servers enforce them, and where llama.cpp's cannot, it
     complains on its own stderr. Raises ``RequestRejected`` for a part that cannot be sent as text.
     """
-    options = address.options
+    options = options_for(address, request)
     native = dialect.schema and options.structured != "prompt"
     request = request if native else schema_in_prompt(request)
     limit = request.max_output_tokens + (options.thinking_tokens or 0)
@@ -49,9 +53,11 @@ def chat_body(request: Request, address: Address, dialect: Dialect, *, stream: b
     if request.output_schema is not None:
         schema = typed(request.output_schema)
         body["response_format"] = _format(schema, strict=is_strict(schema))
+    elif request.any_json and native:
+        body["response_format"] = _ANY_JSON
     body |= _tools(request)
     if dialect.logprobs and request.logprobs:
-        body |= _LOGPROBS
+        body |= _logprobs(dialect.top_logprobs)
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
@@ -89,7 +95,9 @@ def grammar_schema(schema: Any) -> Any:
     }
 
 
-_LOGPROBS = {"logprobs": True, "top_logprobs": 1}  # with no top ones, a stream of llama.cpp carries no logprobs at all
+def _logprobs(top: int) -> dict[str, Any]:
+    """With no top ones, a stream of llama.cpp carries no logprobs at all."""
+    return {"logprobs": True, "top_logprobs": top}
 
 
 def _format(schema: Any, *, strict: bool) -> dict[str, Any]:

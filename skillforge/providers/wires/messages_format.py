@@ -23,7 +23,7 @@ from skillforge.messages import (
 from skillforge.providers.wires.messages_schema import structured_schema
 from skillforge.providers.wires.reading import count, mapping
 from skillforge.providers.wires.sdk_errors import server_error
-from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires.wire import Address, Dialect, options_for, schema_in_prompt
 
 KIND = "anthropic"  # of the reasoning that may be handed back here
 
@@ -41,7 +41,7 @@ _EPHEMERAL = {"type": "ephemeral"}
 
 def output_limit(request: Request, address: Address) -> int:
     """``max_tokens``: Anthropic counts thinking into it."""
-    return request.max_output_tokens + (address.options.thinking_tokens or 0)
+    return request.max_output_tokens + (options_for(address, request).thinking_tokens or 0)
 
 
 def messages_body(request: Request, address: Address, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def messages_body(request: Request, address: Address, dialect: Dialect, *, strea
         ]
         if request.tool_choice == "none":
             body["tool_choice"] = {"type": "none"}
-    effort = address.options.effort if dialect.effort else None
+    effort = options_for(address, request).effort if dialect.effort else None
     config: dict[str, Any] = {"effort": effort} if effort and effort != "none" else {}
     if schema is not None:
         config["format"] = {"type": "json_schema", "schema": schema}

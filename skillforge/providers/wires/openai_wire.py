@@ -27,7 +27,7 @@ from skillforge.providers.wires.responses_format import completion_of_response, 
 from skillforge.providers.wires.sdk_errors import server_error, translating
 from skillforge.providers.wires.sse import json_events
 from skillforge.providers.wires.tls import tls_context
-from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect
+from skillforge.providers.wires.wire import STREAM_ABOVE, Address, Dialect, options_for
 
 _ERROR_S = 5.0  # to read an error's body
 
@@ -47,7 +47,7 @@ class _OpenAI:
 
     async def call(self, request: Request, dialect: Dialect) -> Completion:
         """Raises a ``ProviderError`` whose class says whether to ask again."""
-        options = self._address.options
+        options = options_for(self._address, request)
         stream = request.max_output_tokens + (options.thinking_tokens or 0) > STREAM_ABOVE
         body = self._body(request, dialect, stream)
         seconds = options.timeout_s or request.timeout_s
@@ -176,7 +176,8 @@ class OpenAIResponses(_OpenAI):
 
     async def call(self, request: Request, dialect: Dialect) -> Completion:
         completion = await super().call(request, dialect)
-        return cut_at(request.max_output_tokens + (self._address.options.thinking_tokens or 0), completion)
+        thinking = options_for(self._address, request).thinking_tokens or 0
+        return cut_at(request.max_output_tokens + thinking, completion)
 
     def _body(self, request: Request, dialect: Dialect, stream: bool) -> dict[str, Any]:
         return responses_body(request, self._address, dialect, stream=stream)

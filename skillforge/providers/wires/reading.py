@@ -11,6 +11,8 @@ from skillforge.canonical import compact
 from skillforge.errors import RequestRejected
 from skillforge.messages import Part, Text, TokenLogprob, ToolCall, Usage
 
+MOST_TOP = 200  # alternatives of a token that are read
+
 
 def parsed(text: str | bytes) -> Any:
     """A JSON value. Raises ``ValueError`` for anything else, NaN and infinities too."""
@@ -80,10 +82,18 @@ def tool_call(number: int, call_id: str, name: str, arguments: str) -> Part:
 
 
 def token_logprobs(found: Any) -> Iterator[TokenLogprob]:
+    """The tokens that have a finite log probability, each with the alternatives that have one."""
     for item in items(found):
-        logprob = mapping(item).get("logprob")
-        if isinstance(logprob, int | float) and not isinstance(logprob, bool) and _finite(logprob):
-            yield TokenLogprob(token=text(item.get("token")), logprob=float(logprob))
+        if (said := _token(item)) is not None:
+            top = tuple(other for each in items(item.get("top_logprobs"))[:MOST_TOP] if (other := _token(each)))
+            yield TokenLogprob(token=said[0], logprob=said[1], top=top)
+
+
+def _token(item: Any) -> tuple[str, float] | None:
+    logprob = mapping(item).get("logprob")
+    if not isinstance(logprob, int | float) or isinstance(logprob, bool) or not _finite(logprob):
+        return None
+    return text(item.get("token")), float(logprob)
 
 
 def _within(part: int | None, whole: int | None) -> int | None:

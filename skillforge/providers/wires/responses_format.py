@@ -24,7 +24,7 @@ from skillforge.providers.wires import reading
 from skillforge.providers.wires.chat_request import result_text, text_only
 from skillforge.providers.wires.sdk_errors import Clean, server_error
 from skillforge.providers.wires.strict_schema import is_strict, loosened, typed
-from skillforge.providers.wires.wire import Address, Dialect, schema_in_prompt
+from skillforge.providers.wires.wire import Address, Dialect, options_for, schema_in_prompt
 
 KIND = "openai-responses"  # of the reasoning parts that this wire gives and takes back
 
@@ -40,7 +40,7 @@ def responses_body(request: Request, address: Address, dialect: Dialect, *, stre
     comes back encrypted instead, where tools make it worth handing on. Raises ``RequestRejected`` for a part that
     cannot be sent as text.
     """
-    options = address.options
+    options = options_for(address, request)
     native = dialect.schema and options.structured != "prompt"
     request = request if native else schema_in_prompt(request)
     system = request.messages[:1] if request.messages[0].role == "system" else ()
@@ -62,6 +62,8 @@ def responses_body(request: Request, address: Address, dialect: Dialect, *, stre
             schema = loosened(schema)
         told = {"type": "json_schema", "name": "output", "schema": schema, "strict": strict}
         body["text"] = {"format": told}
+    elif request.any_json and native:
+        body["text"] = {"format": {"type": "json_object"}}
     return body | _tools(request) | _include(request, dialect) | ({"stream": True} if stream else {})
 
 
@@ -174,7 +176,7 @@ def _include(request: Request, dialect: Dialect) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if dialect.logprobs and request.logprobs:
         include.append("message.output_text.logprobs")
-        more["top_logprobs"] = 1
+        more["top_logprobs"] = dialect.top_logprobs
     if request.tools and dialect.effort:  # a server that knows no reasoning may refuse to hand it out
         include.append("reasoning.encrypted_content")
     return {"include": include, **more} if include else {}

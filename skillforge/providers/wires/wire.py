@@ -33,6 +33,19 @@ class Address:
     route: str = ""
 
 
+THINKING_TOKENS = 4_096  # room for models that think unasked: without it a short limit is spent before the answer
+
+
+def options_for(address: Address, request: Request) -> ModelOptions:
+    """The model's options with what this request asks for instead. A model that is made to think gets room for it."""
+    room = request.thinking_tokens
+    if room is None and request.effort not in (None, "none") and not address.options.thinking_tokens:
+        room = THINKING_TOKENS
+    asked = {"effort": request.effort, "thinking_tokens": room}
+    update = {name: value for name, value in asked.items() if value is not None}
+    return address.options.model_copy(update=update) if update else address.options
+
+
 @dataclass(frozen=True)
 class Dialect:
     """What one server turned out to take: starts with everything, loses what the server refuses by name."""
@@ -41,6 +54,7 @@ class Dialect:
     limit_key: str = "max_tokens"  # of chat completions; newer models want max_completion_tokens
     temperature: bool = True
     logprobs: bool = True
+    top_logprobs: int = 20  # alternatives of a token; 20 is the most that OpenAI gives, some servers give 5
     effort: bool = True
 
 
@@ -86,6 +100,7 @@ _REFUSALS: Mapping[str, Mapping[str, Any]] = {
         "schema": False
     },
     r"temperature": {"temperature": False},
+    r"top_logprobs\D*\b1?\d\b": {"top_logprobs": 5},  # it says how many it gives
     r"logprobs": {"logprobs": False},
     r"effort|reasoning|thinking": {"effort": False},
 }

@@ -10,7 +10,7 @@ from skillforge.endpoints import ModelOptions
 from skillforge.errors import RequestRejected
 from skillforge.messages import Media, Message, Reasoning, Request, RequestKey, Text, Tool, ToolCall, ToolResult
 from skillforge.providers.wires.chat_request import chat_body, grammar_schema, local_body
-from skillforge.providers.wires.wire import Address, Dialect
+from skillforge.providers.wires.wire import THINKING_TOKENS, Address, Dialect
 
 KEY = RequestKey(role="run", task="t", input={})
 
@@ -92,7 +92,8 @@ def test_what_a_server_refused_is_left_out():
     assert "JSON Schema" in sent["messages"][0]["content"]
     sent = body(None, ModelOptions(effort="low"), temperature=0, logprobs=True, output_schema=SCHEMA)
     assert sent["reasoning_effort"] == "low"
-    assert (sent["logprobs"], sent["top_logprobs"]) == (True, 1)
+    assert (sent["logprobs"], sent["top_logprobs"]) == (True, 20)
+    assert body(Dialect(top_logprobs=5), ModelOptions(), logprobs=True)["top_logprobs"] == 5
 
 
 def test_strict_mode_is_asked_for_only_where_the_schema_fits():
@@ -121,3 +122,17 @@ def test_text_beside_tool_results_is_the_users():
         {"role": "tool", "tool_call_id": "a", "content": "1"},
         {"role": "user", "content": "and now?"},
     ]
+
+
+def test_any_json_is_asked_for_where_the_server_knows_such_a_mode():
+    assert body(any_json=True)["response_format"] == {"type": "json_object"}
+    assert "response_format" not in body(Dialect(schema=False), any_json=True)
+    assert "response_format" not in body(options=ModelOptions(structured="prompt"), any_json=True)
+
+
+def test_a_requests_effort_goes_before_the_models_and_gets_room():
+    sent = body(options=ModelOptions(effort="high", thinking_tokens=100), effort="low", thinking_tokens=10)
+    assert (sent["reasoning_effort"], sent["max_tokens"]) == ("low", 60)
+    assert body(options=ModelOptions(thinking_tokens=0), effort="low")["max_tokens"] == 50 + THINKING_TOKENS
+    assert body(options=ModelOptions(thinking_tokens=0), effort="none")["max_tokens"] == 50
+    assert "reasoning_effort" not in body(Dialect(effort=False), effort="low")

@@ -231,3 +231,13 @@ def test_any_json_is_an_answer_or_an_error_of_ours(chunks, choice, ends):
         str(error).encode()
     else:
         completion.model_dump_json().encode()
+
+
+def test_the_likeliest_tokens_come_with_theirs_and_what_is_none_is_left_out():
+    top = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": None}, "x", {"token": "c", "logprob": -2}]
+    found = [{"token": "a", "logprob": -0.5, "top_logprobs": top}, {"token": "d", "logprob": -1, "top_logprobs": 3}]
+    answer = ChatAnswer("m")
+    answer.add({"choices": [{"message": {"content": "ad"}, "finish_reason": "stop", "logprobs": {"content": found}}]})
+    logprobs = answer.completion(latency_s=0.1).logprobs
+    assert logprobs is not None
+    assert [item.top for item in logprobs] == [(("a", -0.5), ("c", -2.0)), ()]

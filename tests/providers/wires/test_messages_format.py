@@ -322,3 +322,9 @@ def test_an_answer_nested_without_end_is_garbled():
         value = [value]
     with pytest.raises(ServerFailure, match="garbled"):
         answered(reply({"type": "tool_use", "id": "c", "name": "n", "input": {"a": value}}))
+
+
+def test_a_requests_effort_goes_before_the_models():
+    body = body_of(USER, options={"effort": "max"}, effort="low", thinking_tokens=30, max_output_tokens=100)
+    assert (body["output_config"], body["max_tokens"]) == ({"effort": "low"}, 130)
+    assert body_of(USER, any_json=True).keys() == body_of(USER).keys()  # the API has no such mode

@@ -123,7 +123,7 @@ def test_what_a_server_refused_is_left_out():
     assert sent["reasoning"] == {"effort": "low"}
     assert sent["temperature"] == 1
     assert sent["text"]["format"] == {"type": "json_schema", "name": "output", "schema": schema, "strict": True}
-    assert (sent["include"], sent["top_logprobs"]) == (["message.output_text.logprobs"], 1)
+    assert (sent["include"], sent["top_logprobs"]) == (["message.output_text.logprobs"], 20)
     assert sent["stream"] is True
     refused = Dialect(schema=False, temperature=False, logprobs=False, effort=False)
     sent = body(options=options, dialect=refused, output_schema=schema, logprobs=True, tools=(TOOL,))
@@ -137,14 +137,15 @@ def test_a_whole_answer_is_read():
         "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
         "output_tokens_details": {"reasoning_tokens": 5},
     }
-    answer = response(said("hi", logprobs=[{"token": "hi", "logprob": -0.1}]), usage=usage)
+    told = [{"token": "hi", "logprob": -0.1, "top_logprobs": [{"token": "ho", "logprob": -3}]}]
+    answer = response(said("hi", logprobs=told), usage=usage)
     completion = read(answer)
     assert (completion.text, completion.stop, completion.model) == ("hi", "stop", "m-2026")
     assert completion.usage == Usage(
         input_tokens=10, cached_tokens=4, written_tokens=2, output_tokens=7, reasoning_tokens=5
     )
     assert completion.logprobs is not None
-    assert completion.logprobs[0].logprob == -0.1
+    assert (completion.logprobs[0].logprob, completion.logprobs[0].top) == (-0.1, (("ho", -3.0),))
 
 
 def test_parallel_calls_are_read():
@@ -264,3 +265,13 @@ def test_any_json_is_an_answer_or_an_error_of_ours(answer, status):
         str(error).encode()
     else:
         completion.model_dump_json().encode()
+
+
+def test_any_json_is_asked_for_where_the_server_knows_such_a_mode():
+    assert body(any_json=True)["text"] == {"format": {"type": "json_object"}}
+    assert "text" not in body(any_json=True, dialect=Dialect(schema=False))
+
+
+def test_a_requests_effort_goes_before_the_models():
+    sent = body(options=ModelOptions(effort="high"), effort="low", thinking_tokens=10)
+    assert (sent["reasoning"]["effort"], sent["max_output_tokens"]) == ("low", 60)

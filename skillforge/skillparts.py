@@ -56,9 +56,9 @@ class Decoding(Value):
 
     ``format``: ``schema`` holds the answer to the contract while it is written, ``spans`` also every text under an
     ``in-input`` check to the words of its input, ``json`` asks for any JSON object, ``free`` for text that is read as
-    JSON. Whatever it is, the answer is validated. ``keys`` is the order in which the
-    fields are written, in examples too (empty: that of the contract). ``effort`` and ``thinking_tokens`` bound what a
-    reasoning model thinks, ``temperature`` is sampling's; unset, they are the provider's own.
+    JSON. Whatever it is, the answer is validated. ``keys`` is the order in which the fields are written, in examples
+    too (empty: that of the contract). ``effort`` and ``thinking_tokens`` bound what a reasoning model thinks,
+    ``temperature`` is sampling's; unset, they are the provider's own.
     """
 
     format: Literal["schema", "spans", "json", "free"] = "schema"

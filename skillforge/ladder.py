@@ -12,6 +12,7 @@ from skillforge.messages import Value
 
 TEACHER = "teacher"  # the rung that is the eval's teacher in an eval, and the teacher of skillforge.toml elsewhere
 UP = ">"
+ENCODER = "encoder:"  # before the name of a classifier
 _THRESHOLD = re.compile(r"(?s)(?P<student>.+)@(?P<number>(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?)")
 _HINT = 'write it like "encoder:NAME@0.8 > PROVIDER:MODEL > teacher"'
 

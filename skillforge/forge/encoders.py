@@ -8,12 +8,12 @@ from pathlib import Path
 from skillforge.config import SKILLS_FOLDER
 from skillforge.errors import NotFound, UsageError
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import rungs_of
+from skillforge.ladder import ENCODER, rungs_of
 from skillforge.skill import NAME_PATTERN
 from skillforge.store.encoders import EncoderLog
 from skillforge.students.encoder.backends import open_backend
 from skillforge.students.encoder.card import ENCODERS_FOLDER, Card, card_path, model_path, read_card, read_model_bytes
-from skillforge.students.encoder.executor import PREFIX, EncoderExecutor
+from skillforge.students.encoder.executor import EncoderExecutor
 from skillforge.students.encoder.model import MAX_BYTES, load_model
 from skillforge.suggest import did_you_mean
 
@@ -78,7 +78,7 @@ def deployed_as(work: Workspace, name: str) -> list[str]:
     for skill, entry in work.deployed.lock.skills.items():
         for alias, move in entry.aliases.items():
             for student in (move.student, move.fallback):
-                if PREFIX + name in rungs_of(student):
+                if ENCODER + name in rungs_of(student):
                     found.append(f"{skill}@{alias}")
     return list(dict.fromkeys(found))
 
@@ -91,7 +91,7 @@ def _require_known(work: Workspace, card: Card) -> None:
         others = log.named(card.name)
         log.add(card.sha256, card.name, card.skill, card.digest, card.model_dump(mode="json", by_alias=True))
         if others:
-            work.say_once(f"{PREFIX}{card.name} is another file than the one last used here: {card.sha256[:23]}…")
+            work.say_once(f"{ENCODER}{card.name} is another file than the one last used here: {card.sha256[:23]}…")
 
 
 def is_known(log: EncoderLog, card: Card) -> bool:
@@ -99,7 +99,7 @@ def is_known(log: EncoderLog, card: Card) -> bool:
     known = log.get(card.sha256)
     if known is not None and known.card != card.model_dump(mode="json", by_alias=True):
         raise UsageError(
-            f"the card of {PREFIX}{card.name} is not the one it was fitted with",
+            f"the card of {ENCODER}{card.name} is not the one it was fitted with",
             hint="restore it from git, or fit it again: skillforge train",
         )
     return known is not None

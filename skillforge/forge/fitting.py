@@ -23,6 +23,7 @@ from skillforge.forge.labelled import Labelled, Labels, SoftLabels, labelled_cas
 from skillforge.forge.measuring.plan import find_suite
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import ENCODER
 from skillforge.messages import Value
 from skillforge.store.database import utc_now
 from skillforge.store.encoders import EncoderLog
@@ -30,7 +31,7 @@ from skillforge.store.registry import SkillVersion
 from skillforge.students.encoder.backends import TFIDF, import_or_say, open_backend
 from skillforge.students.encoder.calibration import calibration_error
 from skillforge.students.encoder.card import ENCODERS_FOLDER, Card, FieldCard, Measure, card_path, model_path
-from skillforge.students.encoder.executor import PREFIX, labels_of, require_labels
+from skillforge.students.encoder.executor import labels_of, require_labels
 from skillforge.students.encoder.fit import Judged, Row, cross_validate, fit_encoder
 from skillforge.students.encoder.model import INSTALL, dump_model, load_model
 from skillforge.version import __version__
@@ -142,9 +143,9 @@ async def train_encoder(work: Workspace, ref: str, plan: TrainPlan) -> Trained:
     )
     unseen = any(told.never_seen for told in card.fields.values())
     outlook = _outlook(found, judged, suite, unseen) if judged else None
-    step = f"skillforge eval {skill.name} --students {PREFIX}{name}"
+    step = f"skillforge eval {skill.name} --students {ENCODER}{name}"
     return Trained(
-        student=f"{PREFIX}{name}",
+        student=f"{ENCODER}{name}",
         path=model_path(folder, name).relative_to(work.root).as_posix(),
         card=card,
         outlook=outlook,
@@ -160,7 +161,7 @@ def _require_free(work: Workspace, name: str, skill: str) -> None:
             raise UsageError(f"{path.parent.parent.name} has a classifier {name}", hint="give another name: --as NAME")
     if aliases := deployed_as(work, name):
         raise UsageError(
-            f"{PREFIX}{name} answers for {', '.join(aliases)}: fitting it again would change what they say",
+            f"{ENCODER}{name} answers for {', '.join(aliases)}: fitting it again would change what they say",
             hint=f"fit it under another name, measure and promote that: --as {name}-2",
         )
 

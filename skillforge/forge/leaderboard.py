@@ -17,7 +17,7 @@ from skillforge.forge.measuring.plan import find_suite
 from skillforge.forge.skills import resolve
 from skillforge.forge.stale import part_of, stale_since
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import parse_ladder
+from skillforge.ladder import ENCODER, parse_ladder
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion
 from skillforge.students.leaderboard import Leaderboard, Row, leaderboard, with_front
@@ -86,7 +86,7 @@ def _rows(work: Workspace, version: SkillVersion, evidence: list[Evidence]) -> t
 def _kind(item: Evidence) -> ArmKind:
     if parse_ladder(item.student) is not None:
         return "ladder"
-    if item.student.startswith("encoder:"):
+    if item.student.startswith(ENCODER):
         return "encoder"
     return "variant" if item.variant else "skill"
 

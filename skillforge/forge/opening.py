@@ -15,12 +15,10 @@ from skillforge.engine.solve import SOLVE_ROLE
 from skillforge.errors import UsageError
 from skillforge.forge.variants import form_for
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import TEACHER, RungSpec, lone_threshold, parse_ladder, threshold_text
+from skillforge.ladder import ENCODER, TEACHER, RungSpec, lone_threshold, parse_ladder, threshold_text
 from skillforge.skill import Skill
 from skillforge.store.registry import SkillVersion
 from skillforge.students.ladder.executor import AskRung, LadderExecutor, LadderRung, ask_live
-
-ENCODER = "encoder:"
 
 FormOf = Callable[[str], Skill]
 

@@ -17,11 +17,10 @@ from skillforge.forge.evals import plan_of
 from skillforge.forge.making.estimate import estimate_eval
 from skillforge.forge.measuring.measure import evaluate_skill, told_without_secrets
 from skillforge.forge.measuring.plan import RECORDED, EvalWishes, OnStart
-from skillforge.forge.opening import ENCODER
 from skillforge.forge.session import Session, Terms
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import TEACHER, is_meant, rungs_of
+from skillforge.ladder import ENCODER, TEACHER, is_meant, rungs_of
 from skillforge.lockfile import Move, read_lock
 from skillforge.ref import PRODUCTION
 from skillforge.store.registry import SkillVersion

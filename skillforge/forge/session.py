@@ -18,6 +18,7 @@ from skillforge.engine.execute import PromptExecutor
 from skillforge.errors import ProviderError, UsageError
 from skillforge.forge.workspace import Workspace
 from skillforge.messages import Completion, Cost, Request, Usage
+from skillforge.providers.around import Around
 from skillforge.providers.base import Provider, tells_probabilities
 from skillforge.providers.budget import Budget, no_price
 from skillforge.providers.recorder import Recorder, recording_file, replay_of
@@ -225,43 +226,18 @@ class _Nobody:
         """Nothing is held."""
 
 
-class _Recorded:
+class _Recorded(Around):
     """A provider whose answers go into a recording."""
 
     def __init__(self, base: Provider, recorder: Recorder | None) -> None:
-        self._base = base
+        super().__init__(base)
         self._recorder = recorder
-
-    @property
-    def name(self) -> str:
-        return self._base.name
-
-    @property
-    def concurrency(self) -> int:
-        return self._base.concurrency
-
-    @property
-    def native_tools(self) -> bool:
-        return self._base.native_tools
-
-    @property
-    def logprobs(self) -> bool:
-        return tells_probabilities(self._base)
-
-    def fingerprint(self) -> str:
-        return self._base.fingerprint()
-
-    def price(self, usage: Usage) -> Cost:
-        return self._base.price(usage)
 
     async def complete(self, request: Request) -> Completion:
         completion = await self._base.complete(request)
         if self._recorder is not None:
             self._recorder.add(self.name, request, completion, native_tools=self.native_tools)
         return completion
-
-    async def aclose(self) -> None:
-        """Nothing: the workspace closes the model itself."""
 
 
 class _Kept(_Recorded):

@@ -19,10 +19,10 @@ from skillforge.errors import MissingPackage, SkillforgeError
 from skillforge.evals.running.arms import teacher_arm
 from skillforge.forge.measuring.plan import EVALS_FOLDER, RECORDED, as_wished, find_suite, teacher_executor, unopened
 from skillforge.forge.measuring.rungs import teacher_rung_of
-from skillforge.forge.opening import ENCODER, open_student
+from skillforge.forge.opening import open_student
 from skillforge.forge.variants import form_digest, form_for
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import TEACHER, parse_ladder
+from skillforge.ladder import ENCODER, TEACHER, parse_ladder
 from skillforge.remotefile import STORES
 from skillforge.store.evidence import Evidence
 from skillforge.store.registry import SkillVersion

@@ -18,12 +18,12 @@ from skillforge.forge.erase.others import Others
 from skillforge.forge.erase.purge_files import FilePurge, leftovers
 from skillforge.forge.repolock import repository_lock
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import ENCODER
 from skillforge.lockfile import read_lock, write_lock
 from skillforge.messages import Value
 from skillforge.skillfile import read_skill
 from skillforge.store.call_groups import GroupLog
 from skillforge.store.erasure import Erasure
-from skillforge.students.encoder.executor import PREFIX
 from skillforge.traffic.groups import CallGroup
 from skillforge.traffic.skeleton import Skeleton
 
@@ -109,7 +109,7 @@ def _by_subject(work: Workspace, subject: str, dry_run: bool) -> Purged:
         files.erase(concern)
         _erase(work, named)
         remaining = [*leftovers(work.root, database_path(work.root), concern), *_tables(work, concern)]
-        remaining += [f"{PREFIX}{item.name} of {item.skill} ({item.untold})" for item in learned if item.untold]
+        remaining += [f"{ENCODER}{item.name} of {item.skill} ({item.untold})" for item in learned if item.untold]
     return Purged(
         dry_run=dry_run,
         rows=_counts(rows),
@@ -233,7 +233,7 @@ def _answering(work: Workspace, learned: Collection[Learned]) -> list[str]:
         for used in deployed_as(work, item.name):
             name, _, alias = used.partition("@")
             found.append(
-                f"{name}@{work.deployed.lock.skills[name].aliases[alias].version}, {PREFIX}{item.name} ({alias})"
+                f"{name}@{work.deployed.lock.skills[name].aliases[alias].version}, {ENCODER}{item.name} ({alias})"
             )
     return found
 

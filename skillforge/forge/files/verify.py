@@ -14,9 +14,8 @@ from skillforge.forge.encoders import folder_of, is_known
 from skillforge.forge.files.beside import encoder_files, variant_files
 from skillforge.forge.files.catchup import catch_up
 from skillforge.forge.files.evidence_files import measured
-from skillforge.forge.opening import ENCODER
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import rungs_of
+from skillforge.ladder import ENCODER, rungs_of
 from skillforge.lockfile import Lock, LockedSkill, read_lock
 from skillforge.skillfile import read_skill
 from skillforge.store.encoders import EncoderLog

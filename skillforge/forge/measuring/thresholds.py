@@ -17,9 +17,9 @@ from skillforge.evals.wording.words import many
 from skillforge.forge.measuring.plan import EvalPlan, Executors, Prepared, find_suite, prepare
 from skillforge.forge.measuring.reporting import comparable
 from skillforge.forge.measuring.rungs import rung_arm, teacher_rung_of
-from skillforge.forge.opening import ENCODER, open_student
+from skillforge.forge.opening import open_student
 from skillforge.forge.workspace import Workspace
-from skillforge.ladder import LadderSpec, parse_ladder
+from skillforge.ladder import ENCODER, LadderSpec, parse_ladder
 from skillforge.store.registry import SkillVersion
 from skillforge.students.ladder.executor import LadderExecutor
 from skillforge.students.ladder.threshold import Chosen, Outcome, choose, few_cases

@@ -17,6 +17,7 @@ from skillforge.forge.measuring.plan import RECORDED, Prepared, find_suite
 from skillforge.forge.runs import chosen_student
 from skillforge.forge.skills import resolve
 from skillforge.forge.workspace import Workspace
+from skillforge.ladder import ENCODER
 from skillforge.providers.replay import Replay
 from skillforge.store.registry import SkillVersion
 from skillforge.students.tune.compare import Rule
@@ -185,7 +186,7 @@ def _tunable(work: Workspace, ref: str, wished: str | None) -> tuple[SkillVersio
     if version.skill.is_workflow:
         raise UsageError(f"{version.name} is a workflow: its steps have no forms", hint="tune the skills it calls")
     student = chosen_student(work, wished)
-    if student.startswith("encoder:") or ">" in student:
+    if student.startswith(ENCODER) or ">" in student:
         raise UsageError(f"{student} is not a model that reads a skill", hint="name one: --student PROVIDER:MODEL")
     return version, student
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from skillforge.forge.session import Session, Terms
 from skillforge.forge.workspace import Workspace
-from skillforge.messages import Completion, Cost, Request, Usage
-from skillforge.providers.base import Provider, tells_probabilities
+from skillforge.messages import Completion, Request
+from skillforge.providers.around import Around
+from skillforge.providers.base import Provider
 from skillforge.providers.replay import Replay
 from skillforge.students.tune.purse import Purse
 
@@ -29,34 +30,12 @@ class TuneSession(Session):
         return opened
 
 
-class Booked:
+class Booked(Around):
     """A provider whose calls come out of a purse."""
 
     def __init__(self, base: Provider, purse: Purse) -> None:
-        self._base = base
+        super().__init__(base)
         self._purse = purse
-
-    @property
-    def name(self) -> str:
-        return self._base.name
-
-    @property
-    def concurrency(self) -> int:
-        return self._base.concurrency
-
-    @property
-    def native_tools(self) -> bool:
-        return self._base.native_tools
-
-    @property
-    def logprobs(self) -> bool:
-        return tells_probabilities(self._base)
-
-    def fingerprint(self) -> str:
-        return self._base.fingerprint()
-
-    def price(self, usage: Usage) -> Cost:
-        return self._base.price(usage)
 
     async def complete(self, request: Request) -> Completion:
         """Raises ``BudgetReached`` before a call that is one too many."""
@@ -64,6 +43,3 @@ class Booked:
         completion = await self._base.complete(request)
         self._purse.paid(completion.cost.usd)
         return completion
-
-    async def aclose(self) -> None:
-        """Nothing: the workspace closes the model itself."""

@@ -15,12 +15,12 @@ from skillforge.engine.execute import Tried
 from skillforge.engine.frame import complete_input
 from skillforge.engine.nomodel import label_fields
 from skillforge.errors import UsageError
+from skillforge.ladder import ENCODER
 from skillforge.messages import Cost, Usage
 from skillforge.run import Run, RunStatus
 from skillforge.skill import Skill
 from skillforge.students.encoder.model import EncoderModel, Prediction
 
-PREFIX = "encoder:"
 _SHOWN = 12  # characters of a hash, as of other local models
 
 
@@ -41,12 +41,12 @@ class EncoderExecutor:
 
     @property
     def student(self) -> str:
-        return f"{PREFIX}{self.name}"
+        return f"{ENCODER}{self.name}"
 
     @property
     def identity(self) -> str:
         bound = [[name, code_digest(function)] for name, function in sorted(self.custom_checks.items())]
-        return f"{PREFIX}{self.sha256} {digest(bound)}" if bound else f"{PREFIX}{self.sha256}"
+        return f"{ENCODER}{self.sha256} {digest(bound)}" if bound else f"{ENCODER}{self.sha256}"
 
     async def execute(self, skill: Skill, given: Mapping[str, Any], epoch: int = 0) -> Run:
         """Raises ``InvalidInput``, and ``UsageError`` where the classifier does not answer what the skill asks for."""
